@@ -1,0 +1,92 @@
+"""Every error the project raises on purpose. Each says what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+
+class ClusterAssetsError(Exception):
+    """Base of all errors below; its text is meant for the person who runs the pipeline.
+
+    Args:
+        what: What is wrong, in one sentence, with the numbers that show it.
+        where: The file, column, YAML line, table or day concerned.
+        remedy: What to do about it.
+    """
+
+    def __init__(self, what: str, *, where: str | None = None, remedy: str | None = None) -> None:
+        self.what = what
+        self.where = where
+        self.remedy = remedy
+        lines = [what]
+        if where:
+            lines.append(f"  where: {where}")
+        if remedy:
+            lines.append(f"  remedy: {remedy}")
+        super().__init__("\n".join(lines))
+
+
+class SpecError(ClusterAssetsError):
+    """A pipeline's YAML, a setting or a command-line value says something impossible."""
+
+
+class SourceMissingError(ClusterAssetsError):
+    """No file or table holds the source of the day."""
+
+
+class SourceUnreadableError(ClusterAssetsError):
+    """A source file is truncated, corrupt or of another format."""
+
+
+class SourceSchemaError(ClusterAssetsError):
+    """A source column is missing, renamed or of another type."""
+
+
+class InvalidFeaturesError(ClusterAssetsError):
+    """Entities or features that no distance is defined for: null, NaN, infinite, out of range."""
+
+
+class TooManyPairsError(ClusterAssetsError):
+    """The threshold makes more candidate pairs than `limits.max_pairs` allows."""
+
+
+class UpstreamMissingError(ClusterAssetsError):
+    """A stage was asked for a day whose upstream table has not been published."""
+
+
+class ConflictError(ClusterAssetsError):
+    """Another run published the same day meanwhile, from other inputs."""
+
+
+class IntegrityError(ClusterAssetsError):
+    """A stored file or manifest is not what was committed."""
+
+
+class EngineError(ClusterAssetsError):
+    """The SQL engine refused or failed a statement."""
+
+
+class WorkerError(ClusterAssetsError):
+    """A worker invocation failed. Subclasses say how, because only some are worth a retry."""
+
+
+class WorkerUserError(WorkerError):
+    """The worker refused its input; the same event fails again, so it is never retried."""
+
+
+class WorkerTimeoutError(WorkerError):
+    """The invocation ran into its time limit."""
+
+
+class WorkerMemoryError(WorkerError):
+    """The invocation ran into its memory limit."""
+
+
+class WorkerPayloadError(WorkerError):
+    """Request or response exceeds what one invocation may carry."""
+
+
+class WorkerThrottledError(WorkerError):
+    """No slot was free for the invocation within the time allowed."""
+
+
+class WorkerCrashedError(WorkerError):
+    """The worker process died (exit status or signal) without an answer."""

@@ -1,0 +1,71 @@
+"""Table contracts: the columns and types other people may rely on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its name and its Athena type in lower case (`bigint`, `array(varchar)`)."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableContract:
+    """What a table holds for one day.
+
+    Attributes:
+        name: Table name without the pipeline prefix.
+        columns: Columns in order, with their Athena types.
+        sort_by: Columns that order the rows; together they are unique.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    sort_by: tuple[str, ...]
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The column names in order."""
+        return tuple(column.name for column in self.columns)
+
+
+MEMBERS = TableContract(
+    "members",
+    (Column("entity", "varchar"), Column("point_id", "bigint")),
+    sort_by=("entity",),
+)
+CANDIDATES = TableContract(
+    "candidates",
+    (Column("point_a", "bigint"), Column("point_b", "bigint"), Column("distance", "double")),
+    sort_by=("point_a", "point_b"),
+)
+LABELS = TableContract(
+    "labels",
+    (Column("point_id", "bigint"), Column("cluster", "bigint"), Column("role", "varchar")),
+    sort_by=("point_id",),
+)
+CLUSTERS = TableContract(
+    "clusters",
+    (
+        Column("entity", "varchar"),
+        Column("point_id", "bigint"),
+        Column("cluster", "bigint"),
+        Column("role", "varchar"),
+    ),
+    sort_by=("entity",),
+)
+
+
+def features_contract(feature_columns: tuple[Column, ...]) -> TableContract:
+    """The scratch table `features`: one row per entity of the day."""
+    return TableContract("features", (Column("entity", "varchar"), *feature_columns), sort_by=("entity",))
+
+
+def points_contract(feature_columns: tuple[Column, ...]) -> TableContract:
+    """The table `points`: one row per distinct feature value, ids dense from 0."""
+    columns = (Column("point_id", "bigint"), Column("weight", "bigint"), *feature_columns)
+    return TableContract("points", columns, sort_by=("point_id",))

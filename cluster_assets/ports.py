@@ -1,0 +1,237 @@
+"""What the stages need from the outside: an SQL engine, an object store, a catalog, an invoker.
+
+Each protocol has a local and an AWS implementation with the same names, checked by one contract suite.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Iterator, Mapping
+
+    import sqlglot.expressions as exp
+
+    from cluster_assets.domain.partitions import Day
+    from cluster_assets.domain.tables import Column, TableContract
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A bound SQL statement in the Athena dialect.
+
+    Attributes:
+        name: The file it came from, for messages: `points/points.sql`.
+        tree: The parsed query, values and expressions already bound.
+        order_sensitive: True when it adds up floating-point numbers, so that the order of the
+            rows could change the last bit. Engines that can, run it in a fixed order.
+    """
+
+    name: str
+    tree: exp.Query
+    order_sensitive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileRelation:
+    """Files that a statement reads as a table.
+
+    Attributes:
+        uris: Absolute paths or `s3://` addresses, sorted.
+        format: `parquet`, `csv` or `json` (JSON lines); gzip is told by the ending `.gz`.
+        types: Declared Athena types by column; CSV and JSON are read with them.
+        partition_column: A Hive partition column (`name=value` folders) to read as varchar.
+        columns: Columns of an empty relation (no uris), so that an empty day has a schema.
+    """
+
+    uris: tuple[str, ...]
+    format: str = "parquet"
+    types: Mapping[str, str] = field(default_factory=dict)
+    partition_column: str | None = None
+    columns: tuple[Column, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TableRelation:
+    """A table the engine knows by name: `table`, `schema.table` or `catalog.schema.table`."""
+
+    name: str
+
+
+Relation = FileRelation | TableRelation
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What a statement took: seconds of wall time and bytes of input read."""
+
+    seconds: float
+    bytes_scanned: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """A small result: rows as dictionaries by column name."""
+
+    rows: tuple[Mapping[str, Any], ...]
+    statistics: Statistics
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A data file an engine wrote."""
+
+    uri: str
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnloadResult:
+    """The files a statement filled; none when it returned no row."""
+
+    files: tuple[WrittenFile, ...]
+    statistics: Statistics
+
+
+class SqlEngine(Protocol):
+    """Runs bound statements next to the data."""
+
+    name: str
+
+    def describe(self, relation: Relation) -> tuple[Column, ...]:
+        """Columns of a relation with Athena types.
+
+        Raises:
+            SourceMissingError: A file or table does not exist.
+            SourceUnreadableError: A file is not of the format; the message names it.
+        """
+        ...
+
+    def fetch(self, statement: Statement, relations: Mapping[str, Relation]) -> QueryResult:
+        """Run a query with a small answer.
+
+        Args:
+            statement: Its table names are keys of `relations`.
+            relations: What each table name stands for.
+
+        Raises:
+            EngineError: The engine refused or failed it.
+            SourceUnreadableError: An input file could not be read; the message names it.
+        """
+        ...
+
+    def unload(
+        self,
+        statement: Statement,
+        relations: Mapping[str, Relation],
+        table: TableContract,
+        prefix_uri: str,
+    ) -> UnloadResult:
+        """Write the rows of a query as zstd Parquet below a fresh prefix, sorted where files are read locally.
+
+        The columns of the statement must be those of `table`, with its types.
+
+        Raises:
+            EngineError: As `fetch`, or the columns differ from the contract.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object in a store."""
+
+    key: str
+    bytes: int
+    modified: dt.datetime
+
+
+class ObjectStore(Protocol):
+    """Immutable objects by key (`a/b/c.json`, relative to the warehouse)."""
+
+    def uri(self, key: str) -> str:
+        """The address engines and workers open: an absolute path or `s3://…`."""
+        ...
+
+    def key(self, uri: str) -> str:
+        """The key of an address below this store.
+
+        Raises:
+            IntegrityError: The address lies outside the store.
+        """
+        ...
+
+    def put_if_absent(self, key: str, body: bytes) -> bool:
+        """Store a small object whole or not at all; False when the key is taken, whoever took it."""
+        ...
+
+    def read(self, key: str) -> bytes:
+        """The bytes of a small object.
+
+        Raises:
+            FileNotFoundError: There is no such object.
+        """
+        ...
+
+    def digest(self, key: str) -> str:
+        """SHA-256 of an object's bytes, made durable before it returns.
+
+        Raises:
+            FileNotFoundError: There is no such object.
+        """
+        ...
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """Objects whose key begins with `prefix`, in key order."""
+        ...
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove objects; a missing one is no error."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """Which manifest readers of a day see."""
+
+    manifest_key: str
+    version: int
+
+
+class Catalog(Protocol):
+    """The published pointer of each (pipeline, stage, day)."""
+
+    def current(self, pipeline: str, stage: str, day: Day) -> Pointer | None:
+        """The published pointer, or None when the day was never published."""
+        ...
+
+    def flip(self, pipeline: str, stage: str, day: Day, pointer: Pointer) -> bool:
+        """Publish a manifest atomically.
+
+        Returns:
+            True when `pointer` is what readers see now; False when a later version was there already.
+        """
+        ...
+
+    def days(self, pipeline: str, stage: str) -> tuple[Day, ...]:
+        """All published days, ascending."""
+        ...
+
+
+class Invoker(Protocol):
+    """Calls the worker, at most `max_concurrency` at a time; safe to call from several threads."""
+
+    def invoke(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Run one event to its reply.
+
+        Raises:
+            WorkerError: One of its subclasses, by cause.
+        """
+        ...
+
+    def close(self) -> None:
+        """Stop every worker this invoker started."""
+        ...

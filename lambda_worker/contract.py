@@ -15,6 +15,10 @@ class ContractError(ValueError):
     """An event or reply that is not of this contract."""
 
 
+class InputError(ContractError):
+    """An input file is missing, unreadable, or breaks the contract of its table."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClusterEvent:
     """One invocation: cluster a whole day (or a shard of it) from its candidate pairs.
@@ -80,7 +84,7 @@ def read_event(body: dict[str, Any]) -> ClusterEvent:
     Raises:
         ContractError: A field is missing, of another type, or the version is unknown.
     """
-    if body.get("version") != VERSION:
+    if _object(body, "the event").get("version") != VERSION:
         raise ContractError(f"event version {body.get('version')!r}; this worker speaks version {VERSION}")
     try:
         return ClusterEvent(

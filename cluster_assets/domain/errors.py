@@ -40,6 +40,14 @@ class SourceSchemaError(ClusterAssetsError):
     """A source column is missing, renamed or of another type."""
 
 
+class SourceChangedError(ClusterAssetsError):
+    """The source is no longer in the state that `raw` recorded."""
+
+
+class ScanLimitError(ClusterAssetsError):
+    """There is more to read than `limits.max_scan_bytes` allows."""
+
+
 class InvalidFeaturesError(ClusterAssetsError):
     """Entities or features that no distance is defined for: null, NaN, infinite, out of range."""
 

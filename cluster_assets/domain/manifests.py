@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cluster_assets.domain.digests import canonical_json, digest_of
-from cluster_assets.domain.errors import IntegrityError
+from cluster_assets.domain.errors import IntegrityError, SpecError
 from cluster_assets.domain.partitions import Day, parse_day
 from cluster_assets.domain.tables import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FORMAT_VERSION = 1
 Metric = int | float | str
@@ -100,11 +102,11 @@ def read_manifest(body: bytes, *, where: str) -> Manifest:
     """
     try:
         return _from_dict(json.loads(body))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, SpecError) as error:
         raise IntegrityError(
             f"not a manifest of format {FORMAT_VERSION}: {error}",
             where=where,
-            remedy="upgrade the project if a newer version wrote it; otherwise recompute the day with --force",
+            remedy="upgrade the project if a newer version wrote it; else recompute the day with --force",
         ) from error
 
 

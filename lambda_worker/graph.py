@@ -1,0 +1,122 @@
+"""The candidate graph of a day: weighted points in memory, pairs streamed from files as often as asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lambda_worker.contract import InputError
+from lambda_worker.parquet_io import BATCH_ROWS, read_bigints
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from lambda_worker.contract import ClusterEvent
+
+# Sums of weights are int64; below this no degree can overflow, and no real day comes near it.
+_MAX_ENTITIES = 2**62
+
+
+class CandidateGraph:
+    """Points with weights, and the near pairs between them, each pair once.
+
+    Memory is one small integer per point plus one batch of pairs, however many pairs there are.
+
+    Attributes:
+        weights: Shape (points,), unsigned: entities with the feature value of each point.
+        pair_count: Pairs in the files; None before the first complete pass.
+    """
+
+    def __init__(self, event: ClusterEvent, batch_rows: int = BATCH_ROWS) -> None:
+        self._candidates = event.candidates
+        self._batch_rows = batch_rows
+        self.weights = read_weights(event.points, event.point_count, batch_rows)
+        self.pair_count: int | None = None
+
+    @property
+    def point_count(self) -> int:
+        """Number of points."""
+        return len(self.weights)
+
+    def pair_batches(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """One pass over all pairs (a, b) with a < b, in bounded batches.
+
+        Raises:
+            InputError: A pair is out of order or names no point, or the files changed since the last pass.
+        """
+        count = 0
+        for address in self._candidates:
+            first_row = 0
+            for low, high in read_bigints(address, ("point_a", "point_b"), self._batch_rows):
+                self._check_pairs(low, high, f"{address}, row", first_row)
+                first_row += len(low)
+                yield low, high
+            count += first_row
+        if self.pair_count not in (None, count):
+            raise InputError(
+                f"the candidates changed while they were read: {self.pair_count} pairs, then {count}"
+            )
+        self.pair_count = count
+
+    def _check_pairs(
+        self, low: NDArray[np.int64], high: NDArray[np.int64], where: str, first_row: int
+    ) -> None:
+        if low.min() >= 0 and high.max() < self.point_count and bool((low < high).all()):
+            return
+        row = int(np.argmax((low < 0) | (high >= self.point_count) | (low >= high)))
+        raise InputError(
+            f"{where} {first_row + row}: ({low[row]}, {high[row]}) is no pair a < b "
+            f"of the {self.point_count} points"
+        )
+
+
+def read_weights(
+    addresses: tuple[str, ...], point_count: int, batch_rows: int = BATCH_ROWS
+) -> NDArray[np.unsignedinteger]:
+    """Read the weight of every point, in the smallest unsigned type that holds them all.
+
+    Args:
+        addresses: Files with `point_id` and `weight`, rows in any order.
+        point_count: Points promised; their ids must be 0..point_count-1.
+        batch_rows: Rows in memory at once.
+
+    Returns:
+        Shape (point_count,), indexed by point id.
+
+    Raises:
+        InputError: Ids are not dense, another number of rows came, or a weight is below 1.
+    """
+    weights: NDArray[np.unsignedinteger] = np.zeros(point_count, np.uint8)
+    rows = 0
+    for address in addresses:
+        for ids, batch in read_bigints(address, ("point_id", "weight"), batch_rows):
+            _check_points(ids, batch, point_count, address)
+            heaviest = int(batch.max())
+            if heaviest > np.iinfo(weights.dtype).max:
+                weights = weights.astype(np.min_scalar_type(heaviest))
+            weights[ids] = batch
+            rows += len(ids)
+    if rows != point_count:
+        raise InputError(f"the event promises {point_count} points, the files hold {rows}")
+    # Every weight is at least 1, so a zero is an id that never came (and another came twice).
+    if point_count and not weights.all():
+        raise InputError(
+            f"point ids are not dense: {int(np.argmin(weights))} is missing, another comes twice"
+        )
+    if float(weights.sum(dtype=np.float64)) > _MAX_ENTITIES:
+        raise InputError(f"the weights of {', '.join(addresses)} add up to more than {_MAX_ENTITIES}")
+    return weights
+
+
+def _check_points(ids: NDArray[np.int64], weights: NDArray[np.int64], point_count: int, address: str) -> None:
+    if ids.min() < 0 or ids.max() >= point_count:
+        stray = ids[(ids < 0) | (ids >= point_count)][0]
+        raise InputError(f"{address}: point id {stray} is not in 0..{point_count - 1}")
+    if weights.min() < 1:
+        at = int(np.argmin(weights))
+        raise InputError(
+            f"{address}: point {ids[at]} has weight {weights[at]}; a point has at least one entity"
+        )

@@ -1,0 +1,131 @@
+"""Parquet in and out through arro3, which imports in 10 ms where pyarrow weighs 160 MB.
+
+arro3 has no column projection: every column of an input is decoded, the named ones are kept.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader, Schema
+from arro3.io import read_parquet, write_parquet
+
+from lambda_worker.contract import InputError
+from lambda_worker.labels import ROLES, Labels
+from lambda_worker.storage import local_copy, written_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+# 64 Ki rows: larger batches are no faster (measured, benchmarks/bench_worker.py) and cost memory.
+BATCH_ROWS = 1 << 16
+_MAGIC = b"PAR1"
+_SMALLEST_FILE = 12  # magic, footer length, magic
+_LABELS_SCHEMA = Schema(
+    [
+        Field("point_id", DataType.int64(), nullable=False),
+        Field("cluster", DataType.int64(), nullable=False),
+        Field("role", DataType.utf8(), nullable=False),
+    ]
+)
+
+
+def read_bigints(
+    address: str, columns: tuple[str, ...], batch_rows: int = BATCH_ROWS
+) -> Iterator[tuple[NDArray[np.int64], ...]]:
+    """Stream named BIGINT columns of a Parquet file, at most `batch_rows` rows at a time.
+
+    Args:
+        address: The file.
+        columns: Names of the columns to keep.
+        batch_rows: Upper bound of the rows in memory at once.
+
+    Yields:
+        One read-only array per column, shape (rows,), in file order.
+
+    Raises:
+        InputError: The file is missing or not whole Parquet, or a column is missing, of another
+            type or has nulls.
+    """
+    with local_copy(address) as path:
+        _check_magic(path, address)
+        with _decoding(address):
+            reader = read_parquet(path, batch_size=batch_rows)
+        _check_columns(reader.schema, columns, address)
+        while True:
+            with _decoding(address):
+                batch = next(reader, None)
+            if batch is None:
+                return
+            if batch.num_rows:
+                yield tuple(_values(batch, column, address) for column in columns)
+
+
+def write_labels(address: str, labels: Labels) -> int:
+    """Write `point_id, cluster, role` in point order as zstd Parquet; equal labels give equal bytes.
+
+    Returns:
+        The size of the file in bytes.
+    """
+    with written_whole(address) as path:
+        reader = RecordBatchReader.from_batches(_LABELS_SCHEMA, _label_batches(labels))
+        write_parquet(reader, path, compression="zstd(3)", skip_arrow_metadata=True)
+        return path.stat().st_size
+
+
+def _label_batches(labels: Labels) -> Iterator[RecordBatch]:
+    names = Array(list(ROLES), type=DataType.utf8())
+    for start in range(0, len(labels.cluster), BATCH_ROWS):
+        cluster = labels.cluster[start : start + BATCH_ROWS]
+        ids = np.arange(start, start + len(cluster), dtype=np.int64)
+        roles = names.take(Array.from_numpy(labels.role[start : start + BATCH_ROWS]))
+        columns = [Array.from_numpy(ids), Array.from_numpy(cluster.astype(np.int64)), roles]
+        yield RecordBatch.from_arrays(columns, schema=_LABELS_SCHEMA)
+
+
+def _check_magic(path: Path, address: str) -> None:
+    """Refuse the common case, a truncated or foreign file, before the reader panics over it."""
+    with path.open("rb") as file:
+        head = file.read(4)
+        size = file.seek(0, 2)
+        file.seek(max(0, size - 4))
+        tail = file.read(4)
+    if size < _SMALLEST_FILE or head != _MAGIC or tail != _MAGIC:
+        raise InputError(f"{address} is not a whole Parquet file ({size} bytes)")
+
+
+def _check_columns(schema: Schema, columns: tuple[str, ...], address: str) -> None:
+    types = {name: schema.field(name).type for name in schema.names}
+    for column in columns:
+        if column not in types:
+            raise InputError(f"{address} has no column {column}; its columns are {', '.join(types)}")
+        if types[column] != DataType.int64():
+            raise InputError(f"column {column} of {address} is {types[column]}, not BIGINT")
+
+
+def _values(batch: RecordBatch, column: str, address: str) -> NDArray[np.int64]:
+    array = batch.column(column)
+    if array.null_count:
+        raise InputError(f"column {column} of {address} has nulls")
+    values: NDArray[np.int64] = array.to_numpy()
+    return values
+
+
+@contextmanager
+def _decoding(address: str) -> Iterator[None]:
+    """Turn arro3's two ways to report bad bytes, a plain Exception and a Rust panic, into InputError."""
+    try:
+        yield
+    except BaseException as error:  # a Rust panic is not an Exception; all others pass on
+        if type(error) is Exception or type(error).__module__ == "pyo3_runtime":
+            raise InputError(f"{address} cannot be read as Parquet: {_first_line(error)}") from error
+        raise
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0][:300]

@@ -1,0 +1,6 @@
+"""Ends the process while it is imported."""
+
+import os
+
+print("leaving early", flush=True)
+os._exit(7)

@@ -1,0 +1,3 @@
+"""Fails while it is imported."""
+
+raise OSError("the model file is gone")

@@ -1,0 +1,79 @@
+"""Days as files: points and candidate pairs written the way an SQL engine leaves them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import arro3.io
+import numpy as np
+import pytest
+from arro3.core import Array, RecordBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def write_table(path: Path, **columns: Any) -> str:
+    """Write integer and float columns as one Parquet file."""
+    arrays = [Array.from_numpy(np.ascontiguousarray(column)) for column in columns.values()]
+    arro3.io.write_parquet(RecordBatch.from_arrays(arrays, names=list(columns)), path, compression="zstd(1)")
+    return str(path)
+
+
+@dataclass
+class DayFiles:
+    """One day in a folder of its own; `event` is ready for the handler."""
+
+    folder: Path
+    points: list[str] = field(default_factory=list)
+    candidates: list[str] = field(default_factory=list)
+    point_count: int = 0
+
+    def add_points(self, ids: Any, weights: Any) -> None:
+        path = self.folder / f"points-{len(self.points)}.parquet"
+        ids, weights = np.asarray(ids, np.int64), np.asarray(weights, np.int64)
+        self.points.append(write_table(path, point_id=ids, weight=weights, feature=weights * 0.5))
+        self.point_count += len(ids)
+
+    def add_pairs(self, pairs: Any) -> None:
+        path = self.folder / f"candidates-{len(self.candidates)}.parquet"
+        pairs = np.asarray(pairs, np.int64).reshape(-1, 2)
+        distance = np.zeros(len(pairs))
+        self.candidates.append(write_table(path, point_a=pairs[:, 0], point_b=pairs[:, 1], distance=distance))
+
+    @property
+    def output(self) -> Path:
+        return self.folder / "labels.parquet"
+
+    def event(self, **algorithm: Any) -> dict[str, Any]:
+        return {
+            "version": 1,
+            "points": self.points,
+            "candidates": self.candidates,
+            "point_count": self.point_count,
+            "output": str(self.output),
+            "algorithm": algorithm,
+        }
+
+
+@pytest.fixture(scope="session")
+def new_day(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], DayFiles]:
+    """Makes an empty day in a fresh folder; session-wide, so that hypothesis may call it."""
+    return lambda: DayFiles(tmp_path_factory.mktemp("day"))
+
+
+def _read_labels(path: Path) -> tuple[Any, Any, list[str]]:
+    batches = list(arro3.io.read_parquet(path))
+    if not batches:
+        return np.empty(0, np.int64), np.empty(0, np.int64), []
+    ids = np.concatenate([batch["point_id"].to_numpy() for batch in batches])
+    cluster = np.concatenate([batch["cluster"].to_numpy() for batch in batches])
+    return ids, cluster, [role for batch in batches for role in batch["role"].to_pylist()]
+
+
+@pytest.fixture(scope="session")
+def read_labels() -> Callable[[Path], tuple[Any, Any, list[str]]]:
+    """Reads a labels file into (point ids, clusters, roles)."""
+    return _read_labels

@@ -130,7 +130,7 @@ class SqlEngine(Protocol):
         table: TableContract,
         prefix_uri: str,
     ) -> UnloadResult:
-        """Write the rows of a query as zstd Parquet below a fresh prefix, sorted where files are read locally.
+        """Write the rows of a query as zstd Parquet below a fresh prefix, sorted where one file holds them.
 
         The columns of the statement must be those of `table`, with its types.
 
@@ -189,7 +189,11 @@ class ObjectStore(Protocol):
         ...
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Remove objects; a missing one is no error."""
+        """Remove objects in the order given; a missing one is no error."""
+        ...
+
+    def sweep(self, before: dt.datetime) -> int:
+        """Remove what killed writers left before a time and no reader can see; how many there were."""
         ...
 
 

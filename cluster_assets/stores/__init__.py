@@ -1,1 +1,1 @@
-
+"""Object stores: one class each behind `ports.ObjectStore`."""

@@ -1,0 +1,106 @@
+"""A day that has been computed but not yet published: where its files go, and how they are sealed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cluster_assets.domain.errors import IntegrityError
+from cluster_assets.domain.manifests import DataFile, TableData
+from cluster_assets.domain.partitions import check_name
+from cluster_assets.stages.layout import SCRATCH
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cluster_assets.domain.manifests import Metric
+    from cluster_assets.domain.partitions import Day
+    from cluster_assets.domain.tables import TableContract
+    from cluster_assets.ports import ObjectStore, WrittenFile
+    from cluster_assets.stages.layout import StageDay
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A fresh folder for one try at a day; nobody else writes there, and no reader looks there.
+
+    Attributes:
+        id: UTC time and random digits.
+        uri: Address of the folder.
+        base_version: Newest version of the day when the attempt began, 0 for none.
+    """
+
+    id: str
+    uri: str
+    base_version: int
+
+    def prefix_uri(self, table: str) -> str:
+        """Where the files of a table go, without a slash at its end."""
+        return f"{self.uri}/{check_name(table)}"
+
+    def scratch_uri(self, table: str) -> str:
+        """Where files go that only this attempt reads; removed once the day is published."""
+        return f"{self.uri}/{SCRATCH}/{check_name(table)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A computed day, not yet visible to anybody.
+
+    Attributes:
+        input_digest: Digest of everything the result is a function of.
+        inputs: The parts of that digest.
+        tables: Contract and written files by table; no files for an empty table.
+        force: Publish although another run published other content from the same inputs meanwhile.
+    """
+
+    stage: str
+    day: Day
+    attempt: Attempt
+    input_digest: str
+    inputs: Mapping[str, str]
+    tables: Mapping[str, tuple[TableContract, tuple[WrittenFile, ...]]]
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    force: bool = False
+
+
+def seal_tables(store: ObjectStore, place: StageDay, draft: Draft) -> dict[str, TableData]:
+    """The tables of a draft with the digests of their files, each file durable from now on.
+
+    Raises:
+        IntegrityError: A file is missing, has another size than the engine said, or lies elsewhere.
+    """
+    sizes = stored_sizes(store, place, draft.attempt.id)
+    tables = {}
+    for name, (contract, files) in draft.tables.items():
+        prefix = f"{place.attempt(draft.attempt.id)}/{check_name(name)}/"
+        sealed = [_seal(store, file, prefix, sizes) for file in files]
+        sealed.sort(key=lambda file: file.key)
+        tables[name] = TableData(name=name, columns=contract.columns, files=tuple(sealed))
+    return tables
+
+
+def stored_sizes(store: ObjectStore, place: StageDay, attempt: str) -> dict[str, int]:
+    """Bytes of every file of an attempt, by key."""
+    return {found.key: found.bytes for found in store.list(f"{place.attempt(attempt)}/")}
+
+
+def _seal(store: ObjectStore, written: WrittenFile, prefix: str, sizes: Mapping[str, int]) -> DataFile:
+    key = store.key(written.uri)
+    if not key.startswith(prefix):
+        raise _cannot_commit(key, f"it does not lie below {prefix}")
+    if sizes.get(key) != written.bytes:
+        raise _cannot_commit(key, f"{written.bytes} bytes were written, the store has {sizes.get(key)}")
+    try:
+        digest = store.digest(key)
+    except FileNotFoundError as error:
+        raise _cannot_commit(key, "it vanished") from error
+    return DataFile(key=key, rows=written.rows, bytes=written.bytes, digest=digest)
+
+
+def _cannot_commit(key: str, why: str) -> IntegrityError:
+    return IntegrityError(
+        f"a file of the attempt cannot be committed: {why}",
+        where=key,
+        remedy="run the day again; if gc ran meanwhile, give it a retention longer than a run takes",
+    )

@@ -1,0 +1,284 @@
+"""The ledger of a pipeline: which attempt is the published result of a day.
+
+The protocol (docs/decisions/0003-atomic-days.md): compute into a fresh attempt, make its files durable,
+commit a manifest by put-if-absent, move the pointer last. Whoever dies in between leaves the day as it was.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from dataclasses import replace
+from functools import cache
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from cluster_assets.domain.errors import ConflictError, IntegrityError, UpstreamMissingError
+from cluster_assets.domain.manifests import Manifest, read_manifest
+from cluster_assets.domain.partitions import check_name
+from cluster_assets.ports import Pointer
+from cluster_assets.stages.drafts import Attempt, Draft, seal_tables, stored_sizes
+from cluster_assets.stages.layout import SCRATCH, ManifestKey, StageDay, parse_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cluster_assets.domain.partitions import Day
+    from cluster_assets.ports import Catalog, ObjectStore
+
+__all__ = ["COMMIT_TRIES", "Attempt", "Draft", "Ledger"]
+
+# Each lost try means that another run committed the same day: more than a few is a fault elsewhere.
+COMMIT_TRIES = 50
+
+
+def _utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+@cache
+def _installed_version() -> str:
+    try:
+        return metadata.version("cluster-assets")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+class Ledger:
+    """Reads and publishes the days of one pipeline.
+
+    Args:
+        store: Holds data files and manifests.
+        catalog: Holds the published pointers.
+        pipeline: Name of the pipeline.
+        code_version: Recorded in manifests; the installed version by default.
+        clock: Names attempts and dates manifests; no decision depends on it.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        catalog: Catalog,
+        pipeline: str,
+        *,
+        code_version: str | None = None,
+        clock: Callable[[], dt.datetime] = _utc_now,
+    ) -> None:
+        self.pipeline = check_name(pipeline)
+        self._store = store
+        self._catalog = catalog
+        self._code_version = _installed_version() if code_version is None else code_version
+        self._clock = clock
+
+    def days(self, stage: str) -> tuple[Day, ...]:
+        """All published days of a stage, ascending."""
+        return self._catalog.days(self.pipeline, stage)
+
+    def current(self, stage: str, day: Day) -> Manifest | None:
+        """The manifest readers of a day see, or None when the day was never published.
+
+        Raises:
+            IntegrityError: The pointer names a manifest that is missing or unreadable.
+        """
+        place = self._place(stage, day)
+        pointer = self._pointer(place)
+        while pointer is not None:
+            manifest = self._read(place, pointer.version)
+            if manifest is not None:
+                return manifest
+            # Garbage collection may have taken a version that was superseded since we read the pointer.
+            moved = self._pointer(place)
+            if moved == pointer:
+                raise IntegrityError(
+                    f"the published manifest of {place} is missing",
+                    where=self._store.uri(pointer.manifest_key),
+                    remedy=_run_again(place),
+                )
+            pointer = moved
+        return None
+
+    def require(self, stage: str, day: Day) -> Manifest:
+        """The published manifest of an upstream day, all its files in place.
+
+        Raises:
+            UpstreamMissingError: The day was never published.
+            IntegrityError: Its manifest or a file is missing, or a file has another size.
+        """
+        place = self._place(stage, day)
+        manifest = self.current(stage, day)
+        if manifest is None:
+            raise UpstreamMissingError(
+                f"stage {stage!r} of pipeline {self.pipeline!r} has not been published for {day}",
+                remedy=_run_again(place),
+            )
+        damaged = self._damaged_file(place, manifest)
+        if damaged is not None:
+            raise IntegrityError(
+                f"a published file of {place} is missing or has another size",
+                where=self._store.uri(damaged),
+                remedy=_run_again(place),
+            )
+        return manifest
+
+    def find_reusable(self, stage: str, day: Day, input_digest: str) -> Manifest | None:
+        """The finished work for these inputs, published; None when the day must be computed.
+
+        A manifest that was committed by a run which died before it moved the pointer counts: the
+        pointer is moved now. A manifest with a missing or truncated file does not.
+
+        Raises:
+            IntegrityError: The published manifest, or a newer one, is unreadable.
+        """
+        place = self._place(stage, day)
+        pointer = self._pointer(place)
+        published = pointer.version if pointer else 0
+        for version in reversed(self._versions(place)):
+            if version < published:
+                break
+            manifest = self._read(place, version)
+            if manifest is None or manifest.input_digest != input_digest:
+                continue
+            if self._damaged_file(place, manifest) is None:
+                if version > published:
+                    self._publish_found(place, manifest)
+                return manifest
+        return None
+
+    def start_attempt(self, stage: str, day: Day) -> Attempt:
+        """Name a folder for one try at a day; nothing is written yet."""
+        place = self._place(stage, day)
+        attempt = f"{self._clock().astimezone(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(8)}"
+        pointer = self._pointer(place)
+        # The pointer counts too: when its manifest was deleted by hand, the next version must lie after it.
+        newest = max(*self._versions(place), pointer.version if pointer else 0, 0)
+        return Attempt(attempt, self._store.uri(place.attempt(attempt)), newest)
+
+    def commit(self, draft: Draft) -> Manifest:
+        """Publish a draft, or adopt what another run published from the same inputs meanwhile.
+
+        Returns:
+            The committed manifest: of this attempt, or of the one that was first.
+
+        Raises:
+            IntegrityError: A file of the draft is missing, has another size or lies elsewhere.
+            ConflictError: Other runs took every version that was tried.
+        """
+        place = self._place(draft.stage, draft.day)
+        ours = self._manifest(place, draft)
+        newest = draft.attempt.base_version
+        for _ in range(COMMIT_TRIES):
+            for version in self._versions(place):
+                if version <= newest:
+                    continue
+                newest = version
+                other = self._read(place, version)
+                if other is not None and self._settles(place, other, draft, ours):
+                    self._publish_found(place, other)
+                    self._clear(place, draft.attempt, scratch_only=other.attempt == ours.attempt)
+                    return other
+            ours = replace(ours, version=newest + 1)
+            if self._store.put_if_absent(place.manifest_key(ours.version), ours.to_json()):
+                self._flip(place, ours)
+                self._clear(place, draft.attempt, scratch_only=True)
+                return ours
+        raise ConflictError(
+            f"other runs of {place} committed {COMMIT_TRIES} versions while this one tried to",
+            remedy="let one run of a day finish before the next one starts",
+        )
+
+    def uris(self, manifest: Manifest, table: str) -> tuple[str, ...]:
+        """Addresses of a table's files, in key order; none when the table is empty.
+
+        Raises:
+            IntegrityError: The manifest has no such table.
+        """
+        if table not in manifest.tables:
+            raise IntegrityError(
+                f"the manifest of {manifest.stage}, {manifest.day} has no table {table!r}",
+                remedy="recompute the day with --force",
+            )
+        return tuple(self._store.uri(file.key) for file in manifest.tables[table].files)
+
+    def _place(self, stage: str, day: Day) -> StageDay:
+        return StageDay(self.pipeline, stage, day)
+
+    def _pointer(self, place: StageDay) -> Pointer | None:
+        return self._catalog.current(place.pipeline, place.stage, place.day)
+
+    def _versions(self, place: StageDay) -> tuple[int, ...]:
+        """Versions of a day in the store, ascending."""
+        keys = (parse_key(found.key) for found in self._store.list(place.manifests))
+        return tuple(key.version for key in keys if isinstance(key, ManifestKey))
+
+    def _read(self, place: StageDay, version: int) -> Manifest | None:
+        """A manifest, or None when it is gone."""
+        key = place.manifest_key(version)
+        try:
+            body = self._store.read(key)
+        except FileNotFoundError:
+            return None
+        manifest = read_manifest(body, where=self._store.uri(key))
+        if (manifest.pipeline, manifest.stage, manifest.day, manifest.version) != (
+            place.pipeline,
+            place.stage,
+            place.day,
+            version,
+        ):
+            raise IntegrityError(
+                f"the manifest says it is version {manifest.version} of {manifest.pipeline}/{manifest.stage},"
+                f" {manifest.day}",
+                where=self._store.uri(key),
+                remedy="recompute the day with --force",
+            )
+        return manifest
+
+    def _damaged_file(self, place: StageDay, manifest: Manifest) -> str | None:
+        """Key of the first file that is missing or has another size than committed."""
+        files = [file for table in manifest.tables.values() for file in table.files]
+        sizes = stored_sizes(self._store, place, manifest.attempt) if files else {}
+        return next((file.key for file in files if sizes.get(file.key) != file.bytes), None)
+
+    def _manifest(self, place: StageDay, draft: Draft) -> Manifest:
+        """The manifest of a draft, all its files durable; its version is still to be decided."""
+        return Manifest(
+            pipeline=place.pipeline,
+            stage=place.stage,
+            day=place.day,
+            version=0,
+            attempt=draft.attempt.id,
+            input_digest=draft.input_digest,
+            inputs=dict(draft.inputs),
+            code_version=self._code_version,
+            created_at=self._clock().astimezone(dt.UTC).isoformat(timespec="seconds"),
+            tables=seal_tables(self._store, place, draft),
+            metrics=dict(draft.metrics),
+        )
+
+    def _settles(self, place: StageDay, other: Manifest, draft: Draft, ours: Manifest) -> bool:
+        """True when a manifest that was committed since our attempt began makes ours needless."""
+        if other.attempt == ours.attempt:
+            return True  # our own: the store took it and the answer got lost
+        if other.input_digest != ours.input_digest:
+            return False
+        if draft.force and other.content_digest != ours.content_digest:
+            return False
+        return self._damaged_file(place, other) is None
+
+    def _publish_found(self, place: StageDay, manifest: Manifest) -> None:
+        """Publish a manifest another process put there, which may have died before it was durable."""
+        self._store.digest(place.manifest_key(manifest.version))
+        self._flip(place, manifest)
+
+    def _flip(self, place: StageDay, manifest: Manifest) -> None:
+        # False means that a later version is published already: then ours is its past, and all is well.
+        pointer = Pointer(place.manifest_key(manifest.version), manifest.version)
+        self._catalog.flip(place.pipeline, place.stage, place.day, pointer)
+
+    def _clear(self, place: StageDay, attempt: Attempt, *, scratch_only: bool) -> None:
+        folder = place.attempt(attempt.id)
+        prefix = f"{folder}/{SCRATCH}/" if scratch_only else f"{folder}/"
+        self._store.delete([found.key for found in self._store.list(prefix)])
+
+
+def _run_again(place: StageDay) -> str:
+    return f"materialize {place.stage} of {place.day}: cluster-assets run {place.pipeline} --day {place.day}"

@@ -1,1 +1,1 @@
-
+"""SQL engines: one class each behind `ports.SqlEngine`."""

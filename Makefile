@@ -1,0 +1,48 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export CLUSTER_HOME ?= $(CURDIR)/.cluster
+# Days of the demo: one week.
+DEMO_FIRST := 2013-03-04
+DEMO_LAST := 2013-03-10
+
+.PHONY: help demo test ui check bench lock clean
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed; set PYTHON=python3.x" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+demo: $(READY) ## One week of the three demo pipelines, and a summary
+	$(BIN)/python -m cluster_assets.demo --first $(DEMO_FIRST) --last $(DEMO_LAST)
+
+test: $(READY) ## Every test that needs nothing but this machine
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+
+ui: $(READY) ## The Dagster UI on http://127.0.0.1:3000 (PORT=3000)
+	@$(BIN)/python -m cluster_assets.ui --port $(or $(PORT),3000)
+
+check: $(READY) ## Formatting, lint, types, layers, definitions
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/dg check yaml
+	$(BIN)/dg check defs
+
+bench: $(READY) ## The benchmark table: ratios to peers in one run, with peak memory
+	$(BIN)/python -m benchmarks
+
+lock: ## Resolve the dependencies anew (needs uv); the file holds hashes and no address
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --upgrade \
+	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-strip-extras -o requirements.lock
+
+clean: ## Remove the environment and everything it made here
+	rm -rf $(VENV) .cluster build *.egg-info

@@ -1,0 +1,172 @@
+"""`cluster-assets new`: write and check the YAML of a pipeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import yaml
+
+from cluster_assets.composition import open_backend
+from cluster_assets.domain.errors import SpecError
+from cluster_assets.domain.partitions import check_name
+from cluster_assets.expressions import split_expressions
+from cluster_assets.pipeline_files import COMPONENT_TYPE, FILE_NAME, find_pipeline_files, load_pipeline
+from cluster_assets.settings import PACKAGED_DEFS, PROJECT_ROOT, load_settings
+from cluster_assets.stages.first_day import find_first_day
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cluster_assets.pipeline_spec import PipelineSpec
+
+_METRIC_OF_KIND = {"set": "jaccard", "vector": "euclidean", "geo": "haversine"}
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    """The flags, in the order of the YAML."""
+    options = [
+        click.option("--description", default="", help="One sentence for the people who look at it."),
+        click.option("--files", help="Path or glob of Parquet, CSV or JSON-lines files, also gzipped."),
+        click.option("--table", help="Instead of files: a table the SQL engine knows."),
+        click.option("--time-column", help="The day of a row is the UTC date of this column."),
+        click.option("--partition-column", help="Instead: a column or Hive partition that holds the day."),
+        click.option("--where", help="SQL predicate that rows must meet."),
+        click.option("--entity", required=True, help="SQL expression of what is clustered."),
+        click.option("--set", "set_", metavar="EXPRESSION", help="Feature: the set of its values."),
+        click.option(
+            "--vector",
+            multiple=True,
+            metavar="AGGREGATE",
+            help="Feature: a dimension; repeat it, or use commas.",
+        ),
+        click.option("--geo", metavar="'LATITUDE, LONGITUDE'", help="Feature: two aggregates, in degrees."),
+        click.option("--scale", type=click.Choice(["none", "standard", "minmax"]), default="none"),
+        click.option(
+            "--on-invalid", type=click.Choice(["fail", "exclude"]), default="fail", show_default=True
+        ),
+        click.option(
+            "--metric", help="jaccard, euclidean or haversine; follows from the feature when left out."
+        ),
+        click.option("--threshold", required=True, type=float, help="How far apart near pairs are at most."),
+        click.option(
+            "--algorithm", default="dbscan", show_default=True, help="dbscan or connected_components."
+        ),
+        click.option("--min-samples", type=int, help="Of dbscan; 5 when left out."),
+        click.option(
+            "--start-date", metavar="YYYY-MM-DD", help="First day; the first in the data when left out."
+        ),
+        click.option("--end-date", metavar="YYYY-MM-DD", help="Last day; open when left out."),
+        click.option(
+            "--defs", type=click.Path(file_okay=False, path_type=Path), help="Default: CLUSTER_DEFS."
+        ),
+        click.option("--replace", is_flag=True, help="Replace a pipeline of that name."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("name")
+@_options
+def new(name: str, defs: Path | None, replace: bool, **given: Any) -> None:
+    """Write the YAML of a pipeline NAME, check it, and say how to run it."""
+    settings = load_settings()
+    folder = (defs or settings.defs or PACKAGED_DEFS).expanduser().resolve()
+    path = folder / check_name(name) / FILE_NAME
+    _refuse_existing(name, path, replace, (PACKAGED_DEFS, folder))
+    start = given["start_date"]
+    draft = _attributes(name, given, start or "1970-01-01")
+    spec = _check(draft, path)
+    with open_backend(settings) as backend:
+        # Found in any case: it reads the source once and so checks files, columns and types.
+        first = find_first_day(spec, backend)
+    if start is None:
+        draft["start_date"] = first.key
+        _check(draft, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_text(draft), encoding="utf-8")
+    click.echo(f"wrote {path}")
+    click.echo(f"next: cluster-assets run {name} --day {draft['start_date']}")
+
+
+def _refuse_existing(name: str, path: Path, replace: bool, folders: tuple[Path, ...]) -> None:
+    existing = [file for folder in folders if folder.is_dir() for file in find_pipeline_files([folder])]
+    taken = next((file.path for file in existing if file.name == name and file.path != path), None)
+    if taken is None and path.exists() and not replace:
+        taken = path
+    if taken is not None:
+        raise SpecError(
+            f"there is a pipeline {name!r} already",
+            where=str(taken),
+            remedy="choose another name, or give --replace" if taken == path else "choose another name",
+        )
+
+
+def _attributes(name: str, given: Mapping[str, Any], start: str) -> dict[str, Any]:
+    raw = {
+        "files": _stable_path(given["files"]),
+        "table": given["table"],
+        "time_column": given["time_column"],
+        "partition_column": given["partition_column"],
+        "where": given["where"],
+    }
+    features = _features(given)
+    kind = next(iter(features), "vector")
+    algorithm: dict[str, Any] = {"type": given["algorithm"]}
+    if given["algorithm"] == "dbscan":
+        algorithm["min_samples"] = 5 if given["min_samples"] is None else given["min_samples"]
+    elif given["min_samples"] is not None:
+        algorithm["min_samples"] = given["min_samples"]
+    attributes = {
+        "name": name,
+        "description": given["description"] or None,
+        "start_date": start,
+        "end_date": given["end_date"],
+        "raw": {key: value for key, value in raw.items() if value is not None},
+        "entity": given["entity"],
+        "features": features,
+        "on_invalid": None if given["on_invalid"] == "fail" else given["on_invalid"],
+        "distance": {"metric": given["metric"] or _METRIC_OF_KIND[kind], "threshold": given["threshold"]},
+        "algorithm": algorithm,
+    }
+    return {key: value for key, value in attributes.items() if value is not None}
+
+
+def _features(given: Mapping[str, Any]) -> dict[str, Any]:
+    features: dict[str, Any] = {}
+    if given["set_"]:
+        features["set"] = given["set_"]
+    if given["vector"]:
+        features["vector"] = [part for text in given["vector"] for part in split_expressions(text)]
+    if given["geo"]:
+        parts = split_expressions(given["geo"])
+        if len(parts) != 2:
+            raise SpecError(
+                f"--geo needs two expressions, found {len(parts)}",
+                remedy="for example --geo 'max(latitude), max(longitude)'",
+            )
+        features["geo"] = {"latitude": parts[0], "longitude": parts[1]}
+    if given["scale"] != "none":
+        features["scale"] = given["scale"]
+    return features
+
+
+def _stable_path(files: str | None) -> str | None:
+    """A relative path means the folder one stands in; in the YAML it must mean the same everywhere."""
+    if files is None or "://" in files or files.startswith(("/", "$", "~")):
+        return files
+    absolute = Path.cwd() / files
+    return str(absolute.relative_to(PROJECT_ROOT) if absolute.is_relative_to(PROJECT_ROOT) else absolute)
+
+
+def _check(attributes: dict[str, Any], path: Path) -> PipelineSpec:
+    """Check the text as if it stood in its file, without leaving a broken file there."""
+    return load_pipeline(path, text=_text(attributes))
+
+
+def _text(attributes: dict[str, Any]) -> str:
+    body = {"type": COMPONENT_TYPE, "attributes": attributes}
+    return yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=110)

@@ -1,0 +1,103 @@
+"""`cluster-assets run`: materialize days through Dagster, with progress."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from cluster_assets.domain.errors import SpecError
+from cluster_assets.domain.partitions import Day, days_between, parse_day
+from cluster_assets.pipeline_files import load_pipeline_named
+from cluster_assets.runs import materialize_days
+from cluster_assets.settings import load_settings
+from cluster_assets.stages.stage import PROGRESS
+from cluster_assets.stages.way import STAGE_NAMES
+
+if TYPE_CHECKING:
+    from cluster_assets.pipeline_spec import PipelineSpec
+    from cluster_assets.settings import Settings
+    from cluster_assets.stages.stage import DayResult
+
+
+@click.command()
+@click.argument("pipeline")
+@click.option("--day", required=True, metavar="YYYY-MM-DD", help="The day, or the first of a range.")
+@click.option("--to", "last", metavar="YYYY-MM-DD", help="Last day of the range, included.")
+@click.option("--force", is_flag=True, help="Recompute although nothing changed.")
+def run(pipeline: str, day: str, last: str | None, force: bool) -> None:
+    """Materialize days of PIPELINE; exit 0 only when every asset of every day succeeded."""
+    settings = load_settings()
+    spec = load_pipeline_named(pipeline, settings.defs_dirs)
+    days = tuple(days_between(parse_day(day), parse_day(last or day)))
+    run_days(spec, days, settings, force=force)
+
+
+def run_days(spec: PipelineSpec, days: tuple[Day, ...], settings: Settings, *, force: bool) -> None:
+    """Materialize days with a progress bar and a line per day on standard error.
+
+    Raises:
+        ClusterAssetsError: A day is no partition, or failed.
+    """
+    _check_partitions(spec, days)
+    console = Console(stderr=True)
+    with _progress(console, len(days) * len(STAGE_NAMES)) as progress:
+        handler = _DayLines(console, progress)
+        PROGRESS.addHandler(handler)
+        PROGRESS.setLevel(logging.INFO)
+        PROGRESS.propagate = False
+        try:
+            materialize_days(spec, days, settings, force=force)
+        finally:
+            PROGRESS.removeHandler(handler)
+
+
+def _check_partitions(spec: PipelineSpec, days: tuple[Day, ...]) -> None:
+    last = spec.last_day
+    outside = [day for day in days if day < spec.first_day or (last is not None and last < day)]
+    if outside:
+        raise SpecError(
+            f"{outside[0]} is not a partition of {spec.name}",
+            where=f"days from {spec.first_day} to {last or 'yesterday'}",
+            remedy="choose a day in that range, or change start_date or end_date in the YAML",
+        )
+
+
+def _progress(console: Console, total: int) -> Progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    progress.add_task("starting", total=total)
+    return progress
+
+
+class _DayLines(logging.Handler):
+    """Turns the stages' progress records into a bar and one line per clustered day."""
+
+    def __init__(self, console: Console, progress: Progress) -> None:
+        super().__init__()
+        self._console = console
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        result: DayResult = record.__dict__["day_result"]
+        self._progress.update(self._progress.task_ids[0], advance=1, description=record.getMessage())
+        if result.manifest.stage == STAGE_NAMES[-1]:
+            self._console.print(_line(result), highlight=False)
+
+
+def _line(result: DayResult) -> str:
+    manifest = result.manifest
+    metrics = manifest.metrics
+    state = "unchanged" if result.reused else f"{metrics['seconds']:.2f} s"
+    return (
+        f"{manifest.day}  {manifest.pipeline}: {metrics['entities']} entities, "
+        f"{metrics['clusters']} clusters, noise {float(metrics['noise_ratio']):.1%}  ({state})"
+    )

@@ -1,0 +1,87 @@
+"""What `cluster-assets doctor` looks at: each part tried for real, each failure with its remedy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import sqlglot
+
+from cluster_assets.composition import open_backend
+from cluster_assets.domain.errors import ClusterAssetsError
+from cluster_assets.domain.tables import LABELS
+from cluster_assets.pipeline_files import find_pipeline_files, load_pipeline
+from cluster_assets.pipeline_spec import Limits
+from cluster_assets.ports import Statement
+from cluster_assets.stages.source import locate_source, source_schema
+from lambda_worker.contract import ClusterEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cluster_assets.backend import Backend
+    from cluster_assets.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was tried."""
+
+    name: str
+    ok: bool
+    text: str
+
+
+def examine(settings: Settings) -> tuple[Finding, ...]:
+    """Try every part; a failure of one does not hide the others."""
+    findings = [_try(f"folder {settings.home_dir}", lambda: _writable(settings.home_dir))]
+    with open_backend(settings) as backend:
+        findings.append(_try(f"SQL engine {backend.engine.name}", lambda: _query(backend)))
+        findings.append(_try("worker", lambda: _invoke(backend, settings)))
+        findings.append(_try("pipeline files", lambda: f"{len(find_pipeline_files(settings.defs_dirs))} found"))
+        if findings[-1].ok:
+            for file in find_pipeline_files(settings.defs_dirs):
+                findings.append(_try(f"pipeline {file.name}", lambda path=file.path: _pipeline(backend, path)))
+    return tuple(findings)
+
+
+def _try(name: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, ok=True, text=check())
+    except (ClusterAssetsError, OSError) as error:
+        return Finding(name, ok=False, text=str(error))
+
+
+def _writable(folder: Path) -> str:
+    probe = folder / f".probe-{uuid4().hex}"
+    folder.mkdir(parents=True, exist_ok=True)
+    probe.write_text("probe")
+    probe.unlink()
+    return "writable"
+
+
+def _query(backend: Backend) -> str:
+    tree = sqlglot.parse_one("SELECT CAST(7 / 2 AS BIGINT) AS answer", dialect="athena")
+    assert isinstance(tree, sqlglot.exp.Query)
+    answer = backend.engine.fetch(Statement("doctor", tree), {}).rows[0]["answer"]
+    return f"answers (7 / 2 = {answer})"
+
+
+def _invoke(backend: Backend, settings: Settings) -> str:
+    settings.scratch_dir.mkdir(parents=True, exist_ok=True)
+    output = settings.scratch_dir / f"doctor-{uuid4().hex}.parquet"
+    event = ClusterEvent((), (), 0, str(output), {"type": "connected_components"})
+    try:
+        reply = backend.invoker_for(Limits()).invoke(event.to_json())
+    finally:
+        output.unlink(missing_ok=True)
+    return f"answers an empty day in {float(reply['seconds']):.3f} s, {LABELS.name} {reply['rows']}"
+
+
+def _pipeline(backend: Backend, path: Path) -> str:
+    spec = load_pipeline(path)
+    source = locate_source(spec, backend, spec.first_day)
+    columns = source_schema(spec, backend, source)
+    return f"source has {len(source.files)} files, {source.bytes:,} bytes, {len(columns)} columns as needed"

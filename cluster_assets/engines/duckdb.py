@@ -1,0 +1,245 @@
+"""DuckDB as the SQL engine of one machine: the Athena statements, transpiled, on local files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import duckdb
+
+from cluster_assets.domain.errors import EngineError, SourceMissingError
+from cluster_assets.domain.tables import Column
+from cluster_assets.engines.duckdb_errors import file_error, translate
+from cluster_assets.engines.duckdb_files import folders_of, from_item, parquet_columns
+from cluster_assets.engines.duckdb_sessions import DuckDbConfig, DuckDbSessions, interruptibly
+from cluster_assets.engines.duckdb_sql import duckdb_text
+from cluster_assets.engines.duckdb_types import athena_type
+from cluster_assets.ports import (
+    FileRelation,
+    QueryResult,
+    Statistics,
+    TableRelation,
+    UnloadResult,
+    WrittenFile,
+)
+from cluster_assets.sql_files import sources_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cluster_assets.domain.tables import TableContract
+    from cluster_assets.ports import Relation, Statement
+
+__all__ = ["DuckDbConfig", "DuckDbEngine"]
+
+_FILE_NAME = "part-00000.parquet"
+
+
+class DuckDbEngine:
+    """Implements `ports.SqlEngine`; safe to call from several threads.
+
+    Args:
+        config: Memory, threads and folders.
+    """
+
+    name = "duckdb"
+
+    def __init__(self, config: DuckDbConfig) -> None:
+        self._config = config
+        self._sessions = DuckDbSessions(config)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections; the next statement opens new ones."""
+        self._sessions.close()
+
+    def describe(self, relation: Relation) -> tuple[Column, ...]:
+        """Columns of a relation, of several files their union; see `ports.SqlEngine`."""
+        if isinstance(relation, FileRelation):
+            if not relation.uris:
+                return relation.columns
+            merged: dict[str, Column] = {}
+            for columns in self.describe_files(relation).values():
+                merged = {column.name: column for column in columns} | merged
+            return tuple(merged.values())
+        self._check_database(relation)
+        cursor = self._sessions.cursor(frozenset())
+        try:
+            return _columns(cursor, f"SELECT * FROM {from_item(relation).sql('duckdb')}")
+        except duckdb.Error as error:
+            raise SourceMissingError(
+                f"the table {relation.name} is not in the database: {str(error).splitlines()[0]}",
+                where=str(self._config.database),
+                remedy="check raw.table; SHOW ALL TABLES in DuckDB lists what is there",
+            ) from error
+        finally:
+            cursor.close()
+
+    def describe_files(self, relation: FileRelation) -> Mapping[str, tuple[Column, ...]]:
+        """Columns of each file by its address; declared types of text files stand for found ones.
+
+        Raises:
+            SourceMissingError: A file does not exist.
+            SourceUnreadableError: A file is not of the format.
+        """
+        cursor = self._sessions.cursor(folders_of(relation))
+        try:
+            if relation.format == "parquet":
+                with contextlib.suppress(duckdb.Error):  # one broken file spoils it; told apart below
+                    return parquet_columns(cursor, relation)
+            return {uri: self._describe_file(cursor, relation, uri) for uri in relation.uris}
+        finally:
+            cursor.close()
+
+    def table_state(self, name: str) -> str:
+        """A text that changes when the table may have changed: size and time of the database file.
+
+        Raises:
+            SourceMissingError: There is no database, or its file is gone.
+        """
+        self._check_database(TableRelation(name))
+        database = self._config.database
+        if database is None or not database.is_file():
+            raise SourceMissingError(
+                f"the database of the table {name} is not there",
+                where=str(database),
+                remedy="correct CLUSTER_DUCKDB_DATABASE",
+            )
+        state = database.stat()
+        return f"{database.absolute()} {state.st_size} {state.st_mtime_ns}"
+
+    def fetch(self, statement: Statement, relations: Mapping[str, Relation]) -> QueryResult:
+        """Run a query with a small answer; see `ports.SqlEngine`."""
+        started = time.perf_counter()
+        used = self._used(statement, relations)
+        cursor = self._cursor(statement, used)
+        try:
+            text = self._text(cursor, statement, used)
+            rows = interruptibly(cursor, lambda: _rows(cursor, text))
+        except duckdb.Error as error:
+            raise translate(error, statement.name, used.values(), cursor) from error
+        finally:
+            cursor.close()
+        return QueryResult(rows, _statistics(started, used))
+
+    def unload(
+        self,
+        statement: Statement,
+        relations: Mapping[str, Relation],
+        table: TableContract,
+        prefix_uri: str,
+    ) -> UnloadResult:
+        """Write the rows of a query as one sorted Parquet file; see `ports.SqlEngine`."""
+        started = time.perf_counter()
+        used = self._used(statement, relations)
+        folder = Path(prefix_uri)
+        target, partial = folder / _FILE_NAME, folder / f".{_FILE_NAME}.{os.getpid()}.tmp"
+        cursor = self._cursor(statement, used, writes=folder)
+        try:
+            text = self._text(cursor, statement, used)
+            folder.mkdir(parents=True, exist_ok=True)
+            rows = interruptibly(cursor, lambda: _copy(cursor, text, table, partial))
+            _check_contract(statement, cursor, table, partial)
+            if rows:
+                partial.replace(target)
+        except duckdb.Error as error:
+            raise translate(error, statement.name, used.values(), cursor) from error
+        finally:
+            cursor.close()
+            partial.unlink(missing_ok=True)
+        files = (WrittenFile(str(target), rows, target.stat().st_size),) if rows else ()
+        return UnloadResult(files, _statistics(started, used))
+
+    def _used(self, statement: Statement, relations: Mapping[str, Relation]) -> dict[str, Relation]:
+        """The relations the statement reads."""
+        names = sources_of(statement)
+        if missing := [name for name in names if name not in relations]:
+            raise EngineError(f"{statement.name} reads {', '.join(missing)}, which it was not given")
+        for name in names:
+            self._check_database(relations[name])
+        return {name: relations[name] for name in names}
+
+    def _check_database(self, relation: Relation) -> None:
+        if isinstance(relation, TableRelation) and self._config.database is None:
+            raise SourceMissingError(
+                f"the table {relation.name} is wanted, but no database is configured",
+                where=f"raw.table: {relation.name}",
+                remedy="set CLUSTER_DUCKDB_DATABASE to the DuckDB file that holds it, or use raw.files",
+            )
+
+    def _cursor(
+        self, statement: Statement, used: Mapping[str, Relation], writes: Path | None = None
+    ) -> duckdb.DuckDBPyConnection:
+        folders = frozenset[str]().union(*(folders_of(relation) for relation in used.values()))
+        if writes is not None:
+            folders |= {str(writes)}
+        # One thread adds up in the order of the rows: the same input gives the same last bit.
+        return self._sessions.cursor(folders, threads=1 if statement.order_sensitive else None)
+
+    def _text(
+        self, cursor: duckdb.DuckDBPyConnection, statement: Statement, used: Mapping[str, Relation]
+    ) -> str:
+        items = {}
+        for name, relation in used.items():
+            columns = None
+            if isinstance(relation, FileRelation) and relation.format == "json" and relation.types:
+                found = _columns(cursor, f"SELECT * FROM {from_item(relation).sql('duckdb')}")
+                columns = {column.name: column.type for column in found} | dict(relation.types)
+            items[name] = from_item(relation, columns)
+        return duckdb_text(statement, items)
+
+    def _describe_file(
+        self, cursor: duckdb.DuckDBPyConnection, relation: FileRelation, uri: str
+    ) -> tuple[Column, ...]:
+        # Without the declared types: a CSV reader refuses types for columns that are not there.
+        one = FileRelation((uri,), relation.format, partition_column=relation.partition_column)
+        try:
+            columns = _columns(cursor, f"SELECT * FROM {from_item(one).sql('duckdb')}")
+        except duckdb.Error as error:
+            raise file_error(error, relation, uri) from error
+        return tuple(Column(column.name, relation.types.get(column.name, column.type)) for column in columns)
+
+
+def _columns(cursor: duckdb.DuckDBPyConnection, query: str) -> tuple[Column, ...]:
+    found = cursor.execute(f"DESCRIBE {query}").fetchall()
+    return tuple(Column(row[0], athena_type(row[1])) for row in found)
+
+
+def _rows(cursor: duckdb.DuckDBPyConnection, query: str) -> tuple[dict[str, object], ...]:
+    rows = cursor.execute(query).fetchall()
+    names = [column[0] for column in cursor.description or ()]
+    return tuple(dict(zip(names, row, strict=True)) for row in rows)
+
+
+def _copy(cursor: duckdb.DuckDBPyConnection, query: str, table: TableContract, target: Path) -> int:
+    order = ", ".join(f'"{name}"' for name in table.sort_by)
+    ordered = f"SELECT * FROM ({query}) ORDER BY {order}" if order else query
+    path = "'" + str(target).replace("'", "''") + "'"
+    written = cursor.execute(f"COPY ({ordered}) TO {path} (FORMAT parquet, COMPRESSION zstd)").fetchall()
+    return int(written[0][0])
+
+
+def _check_contract(
+    statement: Statement, cursor: duckdb.DuckDBPyConnection, table: TableContract, path: Path
+) -> None:
+    """Compare what was written with the contract: a footer is read faster than a query is planned twice."""
+    found = parquet_columns(cursor, FileRelation((str(path),)))[str(path)]
+    if found != table.columns:
+        expected = ", ".join(f"{column.name} {column.type}" for column in table.columns)
+        actual = ", ".join(f"{column.name} {column.type}" for column in found)
+        raise EngineError(
+            f"{statement.name} does not fill the table {table.name}: it gives {actual}; expected {expected}"
+        )
+
+
+def _statistics(started: float, used: Mapping[str, Relation]) -> Statistics:
+    uris = {uri for relation in used.values() if isinstance(relation, FileRelation) for uri in relation.uris}
+    return Statistics(time.perf_counter() - started, sum(Path(uri).stat().st_size for uri in uris))

@@ -1,0 +1,107 @@
+"""DuckDB's errors in the project's words: which file, which line, what to do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from cluster_assets.domain.errors import (
+    ClusterAssetsError,
+    EngineError,
+    SourceMissingError,
+    SourceUnreadableError,
+)
+from cluster_assets.engines.duckdb_files import whole_scan
+from cluster_assets.ports import FileRelation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cluster_assets.ports import Relation
+
+_CSV_LINE = re.compile(r"CSV Error on Line: (\d+)")
+_CSV_COLUMN = re.compile(r'converting column "([^"]*)"\. (.*)')
+# What a broken file may raise; a fault of the statement raises other kinds.
+_OF_FILES = (
+    duckdb.IOException,
+    duckdb.InvalidInputException,
+    duckdb.ConversionException,
+    duckdb.SerializationException,
+    duckdb.HTTPException,
+)
+
+
+def translate(
+    error: duckdb.Error, name: str, relations: Iterable[Relation], cursor: duckdb.DuckDBPyConnection
+) -> ClusterAssetsError:
+    """The error to raise instead of DuckDB's.
+
+    Args:
+        error: What DuckDB raised.
+        name: The statement, for the message.
+        relations: What it read; each file is tried by itself to find the broken one.
+        cursor: A connection that may read the files.
+    """
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return EngineError(
+            f"DuckDB ran out of memory: {_first_line(error)}",
+            where=name,
+            remedy="give it more (CLUSTER_DUCKDB_MEMORY_MB), or more room for temporary files",
+        )
+    if isinstance(error, _OF_FILES):
+        for relation in relations:
+            if isinstance(relation, FileRelation) and (found := _broken_file(relation, cursor)):
+                return found
+    return EngineError(
+        f"DuckDB refused the statement: {_first_line(error)}",
+        where=name,
+        remedy="check the expressions of the pipeline against the columns of the source",
+    )
+
+
+def file_error(error: duckdb.Error, relation: FileRelation, uri: str) -> ClusterAssetsError:
+    """What is wrong with one file."""
+    text = str(error)
+    if not Path(uri).exists():
+        return SourceMissingError(
+            f"{uri} is gone", where=uri, remedy="put the file back, then run the day again"
+        )
+    if relation.format == "csv" and (line := _CSV_LINE.search(text)):
+        return _csv_error(text, f"{uri}, line {line[1]}")
+    return SourceUnreadableError(
+        f"a file is not readable as {relation.format}: {_first_line(error)}",
+        where=uri,
+        remedy="replace the file: it is truncated, corrupt or of another format",
+    )
+
+
+def _csv_error(text: str, place: str) -> SourceUnreadableError:
+    """DuckDB says on line 1 where, on line 2 the original, on line 3 what is wrong."""
+    if column := _CSV_COLUMN.search(text):
+        return SourceUnreadableError(
+            f"a value of a CSV file cannot be read: {column[2]}",
+            where=f"{place}, column {column[1]}",
+            remedy=f"declare its type, for example raw.columns: {{{column[1]}: varchar}}, or mend the line",
+        )
+    what = next(iter(text.splitlines()[2:3]), text)
+    return SourceUnreadableError(
+        f"a line of a CSV file cannot be read: {what}",
+        where=place,
+        remedy="mend the line: its quotes or its number of fields",
+    )
+
+
+def _broken_file(relation: FileRelation, cursor: duckdb.DuckDBPyConnection) -> ClusterAssetsError | None:
+    for uri in relation.uris:
+        try:
+            cursor.execute(whole_scan(relation, uri)).fetchall()
+        except duckdb.Error as error:
+            return file_error(error, relation, uri)
+    return None
+
+
+def _first_line(error: duckdb.Error) -> str:
+    return str(error).strip().splitlines()[0]

@@ -1,0 +1,54 @@
+"""DuckDB's names of types in Athena's words, and back."""
+
+from __future__ import annotations
+
+import re
+
+import sqlglot.expressions as exp
+
+from cluster_assets.expressions import DIALECT
+
+_ATHENA = {
+    "VARCHAR": "varchar",
+    "JSON": "varchar",
+    "UUID": "varchar",
+    "BOOLEAN": "boolean",
+    "TINYINT": "tinyint",
+    "SMALLINT": "smallint",
+    "INTEGER": "integer",
+    "BIGINT": "bigint",
+    # Unsigned integers, as Parquet knows them, in the next wider type.
+    "UTINYINT": "smallint",
+    "USMALLINT": "integer",
+    "UINTEGER": "bigint",
+    "UBIGINT": "decimal(20,0)",
+    "FLOAT": "real",
+    "DOUBLE": "double",
+    "DATE": "date",
+    "BLOB": "varbinary",
+    "TIMESTAMP": "timestamp",
+    "TIMESTAMP_S": "timestamp",
+    "TIMESTAMP_MS": "timestamp",
+    "TIMESTAMP_NS": "timestamp",
+    "TIMESTAMP WITH TIME ZONE": "timestamp with time zone",
+}
+
+
+def athena_type(name: str) -> str:
+    """The Athena type of a DuckDB type; one that Athena lacks keeps its name in lower case.
+
+    >>> athena_type("VARCHAR[]"), athena_type("DECIMAL(18,3)"), athena_type("HUGEINT")
+    ('array(varchar)', 'decimal(18,3)', 'hugeint')
+    """
+    if name.endswith("[]"):
+        return f"array({athena_type(name[:-2])})"
+    if name.startswith("ENUM("):
+        return "varchar"
+    if name.startswith(("STRUCT(", "MAP(")):
+        return re.sub(r"^STRUCT", "row", name).lower()
+    return _ATHENA.get(name, name.lower())
+
+
+def duckdb_type(name: str) -> exp.DataType:
+    """The type node of an Athena type name."""
+    return exp.DataType.build(name, dialect=DIALECT)

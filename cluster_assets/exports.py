@@ -1,0 +1,85 @@
+"""One table of one published day as a file that other tools read."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import duckdb
+import sqlglot.expressions as exp
+
+from cluster_assets.domain.errors import SpecError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cluster_assets.domain.manifests import TableData
+    from cluster_assets.domain.partitions import Day
+    from cluster_assets.stages.ledger import Ledger
+
+TABLES = {"points": "points", "members": "points", "candidates": "candidates", "clusters": "clusters"}
+_FORMATS = {
+    ".parquet": "FORMAT parquet, COMPRESSION zstd",
+    ".csv": "FORMAT csv, HEADER true",
+    ".json": "FORMAT json",
+    ".jsonl": "FORMAT json",
+    ".ndjson": "FORMAT json",
+}
+_SORT_BY = {
+    "points": ("point_id",),
+    "members": ("entity",),
+    "candidates": ("point_a", "point_b"),
+    "clusters": ("entity",),
+}
+
+
+def export_table(ledger: Ledger, table: str, day: Day, output: Path) -> int:
+    """Write a table of a day, ordered by its key, whole or not at all.
+
+    Returns:
+        Rows written.
+
+    Raises:
+        SpecError: Unknown table or file ending.
+        UpstreamMissingError: The day is not published.
+    """
+    if table not in TABLES:
+        raise SpecError(f"there is no table {table!r}", remedy=f"choose one of: {', '.join(TABLES)}")
+    options = _FORMATS.get(output.suffix.lower())
+    if options is None:
+        raise SpecError(
+            f"cannot tell the format of {output.name!r}",
+            remedy=f"let the file end in one of: {', '.join(_FORMATS)}",
+        )
+    manifest = ledger.require(TABLES[table], day)
+    query = _query(manifest.tables[table], ledger.uris(manifest, table))
+    return _copy(query, options, output)
+
+
+def _query(data: TableData, uris: tuple[str, ...]) -> exp.Select:
+    columns = [exp.column(column.name, quoted=True) for column in data.columns]
+    if not uris:
+        empty = [
+            exp.cast(exp.null(), exp.DataType.build(column.type, dialect="athena")).as_(
+                column.name, quoted=True
+            )
+            for column in data.columns
+        ]
+        return exp.select(*empty).where(exp.false())
+    files = exp.Array(expressions=[exp.Literal.string(uri) for uri in uris])
+    keys = [exp.column(name, quoted=True) for name in _SORT_BY[data.name]]
+    return exp.select(*columns).from_(exp.func("read_parquet", files)).order_by(*keys)
+
+
+def _copy(query: exp.Select, options: str, output: Path) -> int:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    draft = output.with_name(f".{output.name}.{uuid.uuid4().hex}")
+    target = exp.Literal.string(str(draft)).sql(dialect="duckdb")
+    try:
+        with duckdb.connect() as connection:
+            statement = f"COPY ({query.sql(dialect='duckdb')}) TO {target} ({options})"
+            rows = int(connection.execute(statement).fetchall()[0][0])
+        draft.replace(output)
+    finally:
+        draft.unlink(missing_ok=True)
+    return rows

@@ -1,0 +1,93 @@
+"""Feature kinds: from a day's raw rows to weighted points.
+
+A new kind is a module with a function `shape(features) -> Shape` and an SQL file, and a row in `_SHAPES`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cluster_assets.expressions import parse_expression
+from cluster_assets.features import geo, set, vector  # noqa: A004  # the kinds are named as in the YAML
+from cluster_assets.features.days import day_predicate
+from cluster_assets.features.plans import FeaturePlan, Shape
+from cluster_assets.features.raw_columns import needed_columns, of_raw
+from cluster_assets.sql_files import bind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import sqlglot.expressions as exp
+
+    from cluster_assets.domain.partitions import Day
+    from cluster_assets.domain.tables import Column
+    from cluster_assets.pipeline_spec import Features, PipelineSpec
+    from cluster_assets.ports import Statement
+
+__all__ = ["FeaturePlan", "columns_of", "day_predicate", "needed_columns", "plan"]
+
+_SHAPES: dict[str, Callable[[Features], Shape]] = {"set": set.shape, "vector": vector.shape, "geo": geo.shape}
+_EPSILON = 2.0**-52  # spacing of doubles at 1; scikit-learn's scalers measure constant columns by it
+
+
+def columns_of(features: Features) -> tuple[Column, ...]:
+    """The feature columns of the table `points`."""
+    return _SHAPES[features.kind](features).columns
+
+
+def plan(spec: PipelineSpec, day: Day, schema: Mapping[str, str]) -> FeaturePlan:
+    """The statements that make the points of a day.
+
+    Args:
+        spec: The pipeline.
+        day: The day.
+        schema: Athena types of the source's columns by name.
+
+    Raises:
+        SourceSchemaError: The time or partition column is of a type that tells no day.
+    """
+    shape = _SHAPES[spec.features.kind](spec.features)
+    names = tuple(column.name for column in shape.columns)
+    is_of_day = of_raw(_is_of_day(spec, day, schema))
+    entity = of_raw(parse_expression(spec.entity))
+    valid = {"is_valid": shape.is_valid}
+    return FeaturePlan(
+        columns=shape.columns,
+        counts=bind("raw/counts.sql", expressions={"is_of_day": is_of_day, "entity": entity}),
+        features=bind(
+            shape.path,
+            structure=shape.structure,
+            expressions={"is_of_day": is_of_day, "entity": entity, **shape.expressions},
+        ),
+        summary=bind(
+            "features/summary.sql",
+            structure={"reasons": tuple(reason.name for reason in shape.reasons)},
+            expressions={reason.name: reason.condition for reason in shape.reasons},
+        ),
+        reasons={reason.name: reason.words for reason in shape.reasons},
+        scaled=_scaled(spec.features.scale, len(names), valid),
+        points=bind(
+            "points/points.sql",
+            structure={"columns": names, "types": tuple(column.type for column in shape.columns)},
+            expressions=valid,
+        ),
+        members=bind("members/members.sql", structure={"columns": names}, expressions=valid),
+    )
+
+
+def _is_of_day(spec: PipelineSpec, day: Day, schema: Mapping[str, str]) -> exp.Expr:
+    name = spec.raw.time_column or spec.raw.partition_column or ""
+    predicate = day_predicate(spec.raw, schema[name], day)
+    return predicate.and_(parse_expression(spec.raw.where)) if spec.raw.where else predicate
+
+
+def _scaled(scale: str, dimensions: int, valid: Mapping[str, exp.Expr]) -> Statement | None:
+    structure = {"dimensions": dimensions}
+    if scale == "standard":
+        return bind(
+            "features/standard.sql", structure=structure, values={"epsilon": _EPSILON}, expressions=valid
+        )
+    if scale == "minmax":
+        narrowest = {"narrowest": 10 * _EPSILON}
+        return bind("features/minmax.sql", structure=structure, values=narrowest, expressions=valid)
+    return None

@@ -1,0 +1,94 @@
+"""Settings from environment variables `CLUSTER_*` or `.env`. Everything else is derived from them."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from cluster_assets.domain.errors import SpecError
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+PACKAGED_DEFS = Path(__file__).resolve().parent / "defs"
+
+
+class Settings(BaseSettings):
+    """Where things are and what this machine may use."""
+
+    model_config = SettingsConfigDict(env_prefix="CLUSTER_", env_file=".env", extra="ignore", frozen=True)
+
+    target: Literal["local"] = Field("local", description="Where SQL, files and workers run")
+    home: Path = Field(Path(".cluster"), description="Everything local: lake, warehouse, Dagster storage")
+    defs: Path | None = Field(None, description="A further folder of pipeline YAMLs")
+    duckdb_database: Path | None = Field(None, description="DuckDB file whose tables `raw.table` may name")
+    sql_threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    sql_memory_mb: int = Field(4096, ge=256, description="Memory of the SQL engine before it spills to disk")
+    worker_slots: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        description="Local worker processes at a time, whatever a pipeline's max_concurrency says",
+    )
+    days_per_run: int = Field(30, ge=1, description="Days a backfill puts into one Dagster run")
+    retention_days: float = Field(7, ge=0, description="How long gc keeps what nothing refers to")
+
+    @cached_property
+    def home_dir(self) -> Path:
+        """`home` as an absolute path; relative ones are below the project."""
+        return (PROJECT_ROOT / self.home.expanduser()).resolve()
+
+    @property
+    def warehouse_dir(self) -> Path:
+        """Data files and manifests."""
+        return self.home_dir / "warehouse"
+
+    @property
+    def catalog_dir(self) -> Path:
+        """Pointers to the published manifests."""
+        return self.home_dir / "catalog"
+
+    @property
+    def lake_dir(self) -> Path:
+        """Sample data."""
+        return self.home_dir / "lake"
+
+    @property
+    def scratch_dir(self) -> Path:
+        """Where the SQL engine spills."""
+        return self.home_dir / "tmp"
+
+    @property
+    def dagster_dir(self) -> Path:
+        """Dagster's instance: runs, events, schedules."""
+        return self.home_dir / "dagster"
+
+    @property
+    def defs_dirs(self) -> tuple[Path, ...]:
+        """Folders that may hold `<pipeline>/defs.yaml`."""
+        return (PACKAGED_DEFS,) if self.defs is None else (PACKAGED_DEFS, self.defs.expanduser().resolve())
+
+    @property
+    def source_variables(self) -> dict[str, str]:
+        """What `${NAME}` in `raw.files` may stand for."""
+        return os.environ | {"CLUSTER_HOME": str(self.home_dir)}
+
+
+def load_settings() -> Settings:
+    """Read the settings.
+
+    Raises:
+        SpecError: A variable has an impossible value; the message names it.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "CLUSTER_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise SpecError(
+            f"{name}: {first['msg']}, not {first['input']!r}",
+            where="environment or .env",
+            remedy=f"set {name} to a valid value or unset it",
+        ) from error

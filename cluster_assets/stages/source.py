@@ -1,0 +1,97 @@
+"""The source of a day: which files or table, and what tells one state of them from another."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cluster_assets.domain.digests import digest_of
+from cluster_assets.domain.errors import ScanLimitError
+from cluster_assets.features import needed_columns
+from cluster_assets.settings import PROJECT_ROOT
+from cluster_assets.sources import check_columns, files_of_day, list_source_files, source_relation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cluster_assets.backend import Backend
+    from cluster_assets.domain.partitions import Day
+    from cluster_assets.pipeline_spec import PipelineSpec
+    from cluster_assets.ports import Relation
+    from cluster_assets.sources import SourceFile
+
+
+# The days of a run share most of their files: what was checked once in this state is not read again.
+_CHECKED: OrderedDict[tuple[str, str], Mapping[str, str]] = OrderedDict()
+_CHECKED_MAX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class DaySource:
+    """What the rows of a day are read from.
+
+    Attributes:
+        files: The files, sorted; empty when the source is a table.
+        digest: Changes whenever a file is added, removed or rewritten.
+    """
+
+    relation: Relation
+    files: tuple[SourceFile, ...]
+    digest: str
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all files."""
+        return sum(file.bytes for file in self.files)
+
+
+def locate_source(spec: PipelineSpec, backend: Backend, day: Day | None) -> DaySource:
+    """Find the source of a day, or of all days.
+
+    Raises:
+        SourceMissingError: No file matches, or no Hive partition holds the day.
+        SpecError: The files are of several formats.
+        ScanLimitError: There is more to read than `limits.max_scan_bytes`.
+    """
+    files: tuple[SourceFile, ...] = ()
+    if spec.raw.files is not None:
+        files = list_source_files(spec.raw.files, root=PROJECT_ROOT, environment=backend.source_variables)
+        if spec.raw.partition_column is not None and day is not None:
+            files = files_of_day(files, spec.raw.partition_column, day)
+    source = DaySource(
+        relation=source_relation(spec.raw, spec, files),
+        files=files,
+        digest=digest_of(
+            {
+                "table": spec.raw.table or "",
+                "state": backend.engine.table_state(spec.raw.table) if spec.raw.table else "",
+                "files": [[file.uri, file.bytes, file.modified_ns] for file in files],
+            }
+        ),
+    )
+    if source.bytes > spec.limits.max_scan_bytes:
+        raise ScanLimitError(
+            f"the source of {day or 'all days'} holds {source.bytes:,} bytes, limits.max_scan_bytes allows "
+            f"{spec.limits.max_scan_bytes:,}",
+            where=spec.raw.files,
+            remedy="narrow the glob, partition the files by day, or raise limits.max_scan_bytes",
+        )
+    return source
+
+
+def source_schema(spec: PipelineSpec, backend: Backend, source: DaySource) -> Mapping[str, str]:
+    """Columns of the source with their types, checked in every file.
+
+    Raises:
+        SourceSchemaError: A column that is needed, or in the contract, is missing or of another type.
+        SourceUnreadableError: A file is damaged or of another format.
+    """
+    key = (spec.model_dump_json(include={"raw", "entity", "features"}), source.digest)
+    if not source.files:
+        return check_columns(backend.engine, source.relation, needed_columns(spec), spec.raw.columns)
+    if key not in _CHECKED:
+        _CHECKED[key] = check_columns(backend.engine, source.relation, needed_columns(spec), spec.raw.columns)
+        while len(_CHECKED) > _CHECKED_MAX:
+            _CHECKED.popitem(last=False)
+    return _CHECKED[key]

@@ -1,0 +1,136 @@
+"""A stage: what it depends on, what it computes, and the one way a day of it comes to be."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Protocol
+
+from cluster_assets.domain.digests import digest_of
+from cluster_assets.settings import PROJECT_ROOT
+from cluster_assets.stages.ledger import Draft
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cluster_assets.backend import Backend
+    from cluster_assets.domain.manifests import Manifest, Metric
+    from cluster_assets.domain.partitions import Day
+    from cluster_assets.domain.tables import TableContract
+    from cluster_assets.pipeline_spec import PipelineSpec
+    from cluster_assets.ports import WrittenFile
+    from cluster_assets.stages.ledger import Attempt, Ledger
+
+PROGRESS = logging.getLogger("cluster_assets.progress")
+
+
+@dataclass(frozen=True, slots=True)
+class DayJob:
+    """One day of one pipeline to bring about.
+
+    Attributes:
+        force: Recompute although nothing changed.
+    """
+
+    spec: PipelineSpec
+    backend: Backend
+    ledger: Ledger
+    day: Day
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StageOutput:
+    """What a computation left in its attempt's folder, not yet visible to anybody."""
+
+    tables: Mapping[str, tuple[TableContract, tuple[WrittenFile, ...]]]
+    metrics: Mapping[str, Metric]
+
+
+@dataclass(frozen=True, slots=True)
+class DayResult:
+    """A published day; `reused` when it had been computed from the same inputs before."""
+
+    manifest: Manifest
+    reused: bool
+    seconds: float
+
+
+class Work(Protocol):
+    """A day of a stage with its upstream pinned, so that what is computed is what was digested."""
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        """Everything the day's result is a function of, as short texts or digests."""
+        ...
+
+    def compute(self, attempt: Attempt) -> StageOutput:
+        """Fill the attempt's folder."""
+        ...
+
+
+class Stage(Protocol):
+    """One step of the way of the data."""
+
+    @property
+    def name(self) -> str:
+        """Name of the stage, its asset and its main table."""
+        ...
+
+    def prepare(self, job: DayJob) -> Work:
+        """Look at what the day depends on; nothing is computed yet."""
+        ...
+
+
+def run_day(stage: Stage, job: DayJob) -> DayResult:
+    """Publish one day of a stage, or find that it stands already.
+
+    The order is the protocol of atomic days: compute into a fresh attempt, commit the manifest,
+    move the pointer. Whoever dies in between leaves the day as it was.
+
+    Raises:
+        ClusterAssetsError: One of its subclasses, with the remedy.
+    """
+    started = time.perf_counter()
+    work = stage.prepare(job)
+    input_digest = digest_of(work.inputs)
+    if not job.force:
+        manifest = job.ledger.find_reusable(stage.name, job.day, input_digest)
+        if manifest is not None:
+            return _report(job, DayResult(manifest, reused=True, seconds=time.perf_counter() - started))
+    attempt = job.ledger.start_attempt(stage.name, job.day)
+    output = work.compute(attempt)
+    seconds = time.perf_counter() - started
+    manifest = job.ledger.commit(
+        Draft(
+            stage=stage.name,
+            day=job.day,
+            attempt=attempt,
+            input_digest=input_digest,
+            inputs=work.inputs,
+            tables=output.tables,
+            metrics={**output.metrics, "seconds": round(seconds, 3)},
+            force=job.force,
+        )
+    )
+    return _report(job, DayResult(manifest, reused=False, seconds=time.perf_counter() - started))
+
+
+@cache
+def sql_digest(*folders: str) -> str:
+    """Digest of the statements in folders of sql/: another text, another result."""
+    files = [path for folder in folders for path in sorted((PROJECT_ROOT / "sql" / folder).glob("*.sql"))]
+    return digest_of({f"{path.parent.name}/{path.name}": path.read_text(encoding="utf-8") for path in files})
+
+
+def _report(job: DayJob, result: DayResult) -> DayResult:
+    PROGRESS.info(
+        "%s/%s %s",
+        job.spec.name,
+        result.manifest.stage,
+        job.day,
+        extra={"day_result": result},
+    )
+    return result

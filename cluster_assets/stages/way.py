@@ -1,0 +1,16 @@
+"""The one way of the data: the stages in their order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cluster_assets.stages.candidates import CandidatesStage
+from cluster_assets.stages.clusters import ClustersStage
+from cluster_assets.stages.points import PointsStage
+from cluster_assets.stages.raw import RawStage
+
+if TYPE_CHECKING:
+    from cluster_assets.stages.stage import Stage
+
+STAGES: tuple[Stage, ...] = (RawStage(), PointsStage(), CandidatesStage(), ClustersStage())
+STAGE_NAMES = tuple(stage.name for stage in STAGES)

@@ -1,0 +1,83 @@
+-- Fills: candidates(point_a, point_b, distance) within a great-circle threshold in metres.
+-- Reads: points
+-- Parameters: :threshold; :diameter = 2 * 6371008.8; :reduced_threshold = sin(threshold / diameter)^2, or 2 when that
+-- is 1 (half way round: every pair is near, whatever the last bit); :side of a grid cell in radii of the Earth
+--
+-- The test is the one of scikit-learn's haversine BallTree on radians:
+--   r = sin((lat1 - lat2) / 2)^2 + cos(lat1) * cos(lat2) * sin((lon1 - lon2) / 2)^2 <= sin(threshold / diameter)^2.
+--
+-- Proof that no pair is lost. Both the test and the cells start from the same doubles in radians, so their conversion
+-- needs no bound. The points with these angles lie on the unit sphere at a straight distance (chord) of 2 * sqrt(r): it
+-- grows with the angle between them from 0 to pi, and no coordinate of two points differs by more than their chord. The
+-- poles and the antimeridian are ordinary places of the sphere.
+--   (1) Let k = 2 * sin(threshold / diameter). The sines are off by at most 2^-51 (the longitudes' difference may be
+--       near 2 pi, where its rounding is that large), which moves the chord, a length, by at most 2^-50; products and
+--       sums add a relative error below 2^-48, and squares that underflow less than 2^-510. So a near pair has a chord
+--       of at most k * (1 + 2^-47) + 2^-49.
+--   (2) A coordinate is at most 1 and off by less than 2^-50, two of them by 2^-49. Rounding the quotient by the side
+--       is like moving the coordinate by another 2^-53.
+--   (3) side = k * (1 + 2^-10) + 2^-40, rounded, exceeds the sum of all these, k * (1 + 2^-47) + 2^-49 + 2^-49 + 2^-52.
+--       So the quotients of a near pair differ by less than 1, their floors by at most 1, and comparing each point with
+--       its own and all neighbouring cells meets every near pair. Cells are below 2^40 + 2, exact as BIGINT.
+-- Each pair once: of the 26 neighbours only the 13 above the own cell are looked up; within a cell a < b.
+WITH cells AS (
+    {% include "cells/haversine.sql" %}
+
+),
+steps AS (
+    SELECT
+        s0,
+        s1,
+        s2,
+        same
+    FROM (
+        VALUES
+            {% for step in steps %}
+            ({{ step | join(', ') }}, {{ 'FALSE' if loop.index0 else 'TRUE' }}){{ '' if loop.last else ',' }}
+            {% endfor %}
+    ) AS v (s0, s1, s2, same)
+),
+reaching AS (
+    SELECT
+        cells.point_id,
+        cells.latitude,
+        cells.longitude,
+        cells.cos_latitude,
+        cells.c0 + steps.s0 AS c0,
+        cells.c1 + steps.s1 AS c1,
+        cells.c2 + steps.s2 AS c2,
+        steps.same
+    FROM cells
+    CROSS JOIN steps
+),
+halves AS (
+    SELECT
+        a.point_id AS a_id,
+        b.point_id AS b_id,
+        sin(DOUBLE '0.5' * (a.latitude - b.latitude)) AS sin_latitude,
+        sin(DOUBLE '0.5' * (a.longitude - b.longitude)) AS sin_longitude,
+        a.cos_latitude * b.cos_latitude AS cosines
+    FROM reaching AS a
+    JOIN cells AS b ON b.c0 = a.c0 AND b.c1 = a.c1 AND b.c2 = a.c2
+    WHERE NOT a.same OR a.point_id < b.point_id
+),
+measured AS (
+    SELECT
+        a_id,
+        b_id,
+        sin_latitude * sin_latitude + cosines * sin_longitude * sin_longitude AS reduced
+    FROM halves
+),
+near AS (
+    SELECT
+        a_id,
+        b_id,
+        :diameter * asin(CASE WHEN reduced < 1 THEN sqrt(reduced) ELSE DOUBLE '1' END) AS metres
+    FROM measured
+    WHERE reduced <= :reduced_threshold
+)
+SELECT
+    CAST(CASE WHEN a_id < b_id THEN a_id ELSE b_id END AS BIGINT) AS point_a,
+    CAST(CASE WHEN a_id < b_id THEN b_id ELSE a_id END AS BIGINT) AS point_b,
+    CAST(CASE WHEN metres < :threshold THEN metres ELSE :threshold END AS DOUBLE) AS distance
+FROM near

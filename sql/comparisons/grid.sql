@@ -1,0 +1,48 @@
+-- Fills: nothing; one row: how many pairs of points a grid join will measure, from the cell sizes alone.
+-- Reads: points
+-- Parameters: :side of a cell
+WITH cells AS (
+    {% include cells %}
+
+),
+sizes AS (
+    SELECT
+        {% for k in range(axes) %}
+        c{{ k }},
+        {% endfor %}
+        count(*) AS points
+    FROM cells
+    GROUP BY {% for k in range(axes) %}{{ ', ' if loop.index0 else '' }}c{{ k }}{% endfor %}
+
+),
+steps AS (
+    SELECT
+        {% for k in range(axes) %}
+        s{{ k }},
+        {% endfor %}
+        same
+    FROM (
+        VALUES
+            {% for step in steps %}
+            ({{ step | join(', ') }}, {{ 'FALSE' if loop.index0 else 'TRUE' }}){{ '' if loop.last else ',' }}
+            {% endfor %}
+    ) AS v ({% for k in range(axes) %}s{{ k }}, {% endfor %}same)
+),
+reaching AS (
+    SELECT
+        sizes.points,
+        {% for k in range(axes) %}
+        sizes.c{{ k }} + steps.s{{ k }} AS c{{ k }},
+        {% endfor %}
+        steps.same
+    FROM sizes
+    CROSS JOIN steps
+)
+SELECT
+    CAST(
+        coalesce(sum(CASE WHEN a.same THEN a.points * (a.points - 1) / 2 ELSE a.points * b.points END), 0) AS BIGINT
+    ) AS comparisons
+FROM reaching AS a
+JOIN sizes AS b
+    ON {% for k in range(axes) %}{{ 'AND ' if loop.index0 else '' }}b.c{{ k }} = a.c{{ k }} {% endfor %}
+

@@ -1,0 +1,62 @@
+"""The `dg` commands a user of Dagster knows work on the project."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def dg(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("dg")), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False, timeout=300)
+
+
+def test_check_yaml_and_defs(home: Path) -> None:
+    for check in ("yaml", "defs"):
+        done = dg("check", check)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_list_defs(home: Path) -> None:
+    done = dg("list", "defs", "--json")
+    assert done.returncode == 0, done.stderr
+    for key in ("attackers/clusters", "origins/candidates", "behaviours/points", "attackers_daily"):
+        assert key in done.stdout
+
+
+@pytest.fixture
+def copied_project(tmp_path: Path) -> Path:
+    """The project without its history, so that scaffolding leaves no trace in it."""
+    project = tmp_path / "project"
+    names = subprocess.run(
+        ["git", "ls-files", "cluster_assets", "sql", "lambda_worker", "pyproject.toml", "workspace.yaml", "dagster.yaml"],  # noqa: S607
+        capture_output=True, text=True, check=True, cwd=PROJECT,
+    ).stdout.split()  # fmt: skip
+    for name in names:
+        target = project / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((PROJECT / name).read_bytes())
+    return project
+
+
+def test_scaffold_defs(home: Path, copied_project: Path) -> None:
+    component = "cluster_assets.components.ClusteringPipeline"
+    done = dg("scaffold", "defs", component, "shops", "--files", "data/*.csv", cwd=copied_project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = (copied_project / "cluster_assets" / "defs" / "shops" / "defs.yaml").read_text()
+    assert "data/*.csv" in text
+    done = dg("check", "yaml", cwd=copied_project)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_check_yaml_finds_a_typo(home: Path, copied_project: Path) -> None:
+    path = copied_project / "cluster_assets" / "defs" / "attackers" / "defs.yaml"
+    path.write_text(path.read_text().replace("threshold:", "treshold:"))
+    done = dg("check", "yaml", cwd=copied_project)
+    assert done.returncode != 0
+    assert "treshold" in done.stdout + done.stderr

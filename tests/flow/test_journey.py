@@ -1,0 +1,102 @@
+"""A user's first five minutes: a CSV nobody saw before, a YAML, a run, a look, a file."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from typing import TYPE_CHECKING
+
+import duckdb
+import numpy as np
+import pytest
+from sklearn.cluster import DBSCAN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def write_orders(path: Path) -> dict[str, list[tuple[str, float, float]]]:
+    """Shops with two numbers each, two days; some rows twice; ids that sort unlike their numbers."""
+    rng = np.random.default_rng(5)
+    days: dict[str, list[tuple[str, float, float]]] = {}
+    rows: list[tuple[str, str, float, float]] = []
+    for day in ("2026-02-03", "2026-02-04"):
+        centres = rng.uniform(0, 50, (4, 2))
+        places = np.round(centres[rng.integers(0, 4, 120)] + rng.normal(0, 0.6, (120, 2)), 2)
+        days[day] = sorted((f"shop {number}", x, y) for number, (x, y) in enumerate(places.tolist()))
+        for name, x, y in days[day]:
+            rows += [(f"{day} 10:00:00", name, x, y)] * int(rng.integers(1, 3))
+    rng.shuffle(rows)
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "wt", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["sold at", "shop", "margin", "Volume"])
+        writer.writerows(rows)
+    return days
+
+
+@pytest.mark.parametrize("name", ["orders.csv", "orders.csv.gz"])
+def test_new_run_show_export(
+    name: str, tmp_path: Path, defs_folder: Path, cluster_assets: Callable[..., object]
+) -> None:
+    truth = write_orders(tmp_path / name)
+    made = cluster_assets(
+        "new", "orders", "--files", str(tmp_path / name), "--time-column", "sold at", "--entity", "shop",
+        "--vector", "max(margin)", "--vector", 'max("Volume")', "--metric", "euclidean", "--threshold", "0.9",
+        "--algorithm", "dbscan", "--min-samples", "4",
+    )  # fmt: skip
+    assert (defs_folder / "orders" / "defs.yaml").exists()
+    assert "2026-02-03" in made.stdout  # the first day was found in the data
+    cluster_assets("run", "orders", "--day", "2026-02-03", "--to", "2026-02-04")
+
+    for day, shops in truth.items():
+        summary = json.loads(cluster_assets("show", "orders", "--day", day, "--format", "json").stdout)
+        output = tmp_path / f"{day}.csv"
+        cluster_assets("export", "orders", "clusters", "--day", day, "--output", str(output))
+        with output.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        expected = DBSCAN(eps=0.9, min_samples=4).fit([(x, y) for _, x, y in shops]).labels_
+        assert [row["entity"] for row in rows] == [shop for shop, _, _ in shops]
+        assert np.array_equal([int(row["cluster"]) for row in rows], expected)
+        assert summary["entities"] == len(shops)
+        assert summary["clusters"] == expected.max() + 1
+        assert summary["noise"] == int((expected == -1).sum())
+        assert {row["role"] for row in rows if row["cluster"] == "-1"} <= {"noise"}
+    everything = json.loads(cluster_assets("show", "orders", "--format", "json").stdout)
+    assert [summary["day"] for summary in everything] == list(truth)
+    assert "2026-02-03" in cluster_assets("show", "orders").stdout
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".csv", ".json", ".jsonl"])
+def test_every_table_in_every_format(
+    ending: str, tmp_path: Path, defs_folder: Path, cluster_assets: Callable[..., object]
+) -> None:
+    write_orders(tmp_path / "orders.csv")
+    cluster_assets(
+        "new", "orders", "--files", str(tmp_path / "orders.csv"), "--time-column", "sold at", "--entity", "shop",
+        "--vector", 'max(margin), max("Volume")', "--threshold", "0.9",
+    )  # fmt: skip
+    cluster_assets("run", "orders", "--day", "2026-02-03")
+    for table in ("points", "members", "candidates", "clusters"):
+        output = tmp_path / f"{table}{ending}"
+        cluster_assets("export", "orders", table, "--day", "2026-02-03", "--output", str(output))
+        reader = {".parquet": "read_parquet", ".csv": "read_csv"}.get(ending, "read_json")
+        rows = duckdb.execute(f"SELECT count(*) FROM {reader}('{output}')").fetchall()[0][0]
+        assert rows > 0
+    cluster_assets("export", "orders", "clusters", "--day", "2026-02-03", "--output", "x.xls", fails=True)
+    cluster_assets("export", "orders", "nothing", "--day", "2026-02-03", "--output", "x.csv", fails=True)
+
+
+def test_an_unchanged_day_is_not_computed_again(
+    tmp_path: Path, defs_folder: Path, cluster_assets: Callable[..., object]
+) -> None:
+    write_orders(tmp_path / "orders.csv")
+    cluster_assets(
+        "new", "orders", "--files", str(tmp_path / "orders.csv"), "--time-column", "sold at", "--entity", "shop",
+        "--vector", 'max(margin), max("Volume")', "--threshold", "0.9",
+    )  # fmt: skip
+    assert "unchanged" not in cluster_assets("run", "orders", "--day", "2026-02-03").stderr
+    assert "unchanged" in cluster_assets("run", "orders", "--day", "2026-02-03").stderr
+    assert "unchanged" not in cluster_assets("run", "orders", "--day", "2026-02-03", "--force").stderr

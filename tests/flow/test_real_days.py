@@ -1,0 +1,143 @@
+"""All 190 days of the real data: every label equals scikit-learn's, every pair equals brute force.
+
+The truth is computed from the file with pandas and scikit-learn alone, on entities, not on points.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.spatial.distance import cdist
+from sklearn.cluster import DBSCAN
+from sklearn.metrics.pairwise import haversine_distances
+from sklearn.preprocessing import StandardScaler
+
+from cluster_assets.composition import open_backend
+from cluster_assets.domain.partitions import days_between
+from cluster_assets.pipeline_files import load_pipeline_named
+from cluster_assets.settings import PACKAGED_DEFS, load_settings
+from cluster_assets.stages.ledger import Ledger
+from cluster_assets.stages.stage import DayJob, run_day
+from cluster_assets.stages.way import STAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cluster_assets.backend import Backend
+
+EARTH_RADIUS_M = 6_371_008.8
+
+
+@pytest.fixture(scope="module")
+def backend(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLUSTER_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("CLUSTER_REAL_DATA", str(real_data))
+        patch.setenv("CLUSTER_SQL_THREADS", "1")
+        with open_backend(load_settings()) as opened:
+            yield opened
+
+
+@pytest.fixture(scope="module")
+def events(real_data: Path) -> dict[str, pd.DataFrame]:
+    """The source rows of each day."""
+    frame = duckdb.sql(f"SELECT * FROM read_parquet('{real_data}/honeypot_2013.parquet')").df()
+    return {str(day): rows for day, rows in frame.groupby(frame["event_time"].dt.date)}
+
+
+def attackers(rows: pd.DataFrame) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Entities in order, their distance matrix, the DBSCAN labels."""
+    port = rows["dst_port"].astype("Int64").astype("string")
+    token = rows["protocol"].str.cat(("/" + port).fillna(""))
+    shown = pd.crosstab(rows["src_ip"], token) > 0
+    shown = shown.sort_index()
+    distances = cdist(shown.to_numpy(), shown.to_numpy(), metric="jaccard")
+    labels = DBSCAN(eps=0.4, min_samples=5, metric="precomputed").fit(distances).labels_
+    return list(shown.index), distances, labels
+
+
+def origins(rows: pd.DataFrame) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """As `attackers`, places that are off the globe left out."""
+    places = rows.groupby("src_ip")[["latitude", "longitude"]].max().dropna().sort_index()
+    places = places[(places["latitude"].abs() <= 90) & (places["longitude"].abs() <= 180)]
+    radians = np.radians(places.to_numpy())
+    fitted = DBSCAN(
+        eps=50_000 / EARTH_RADIUS_M, min_samples=5, metric="haversine", algorithm="ball_tree"
+    ).fit(radians)
+    return list(places.index), haversine_distances(radians) * EARTH_RADIUS_M, fitted.labels_
+
+
+def behaviours(rows: pd.DataFrame) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """As `attackers`, on scaled aggregates."""
+    filled = rows.assign(src_port=rows["src_port"].fillna(0))
+    grouped = filled.groupby("src_ip").agg(
+        rows=("src_ip", "size"),
+        sensors=("sensor", "nunique"),
+        ports=("dst_port", "nunique"),
+        source=("src_port", "mean"),
+    )
+    scaled = StandardScaler().fit_transform(grouped.sort_index().to_numpy(dtype=float))
+    labels = DBSCAN(eps=0.3, min_samples=5, algorithm="kd_tree").fit(scaled).labels_
+    return sorted(grouped.index), cdist(scaled, scaled), labels
+
+
+CASES = {"attackers": (attackers, 0.4), "origins": (origins, 50_000), "behaviours": (behaviours, 0.3)}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_day(name: str, backend: Backend, events: dict[str, pd.DataFrame]) -> None:
+    truth, threshold = CASES[name]
+    spec = load_pipeline_named(name, (PACKAGED_DEFS,))
+    ledger = Ledger(backend.store, backend.catalog, name)
+    assert spec.last_day is not None
+    days = list(days_between(spec.first_day, spec.last_day))
+    assert len(days) == 190
+    clustered = 0
+    for day in days:
+        for stage in STAGES:
+            run_day(stage, DayJob(spec, backend, ledger, day))
+        tables = {
+            table: _read(ledger, stage, table, day)
+            for stage, table in (
+                ("points", "members"),
+                ("candidates", "candidates"),
+                ("clusters", "clusters"),
+            )
+        }
+        if day.key not in events:
+            assert len(tables["clusters"]) == 0
+            continue
+        entities, distances, labels = truth(events[day.key])
+        clusters = tables["clusters"].sort_values("entity")
+        assert clusters["entity"].tolist() == entities, day
+        assert np.array_equal(clusters["cluster"], labels), day
+        _check_pairs(clusters["point_id"].to_numpy(), tables["candidates"], distances, threshold)
+        clustered += int(labels.max() + 1)
+    assert clustered > 190, "the real days hold clusters; finding none would prove nothing"
+
+
+def _read(ledger: Ledger, stage: str, table: str, day: object) -> pd.DataFrame:
+    manifest = ledger.require(stage, day)  # type: ignore[arg-type]
+    uris = list(ledger.uris(manifest, table))
+    if not uris:
+        return pd.DataFrame(columns=[column.name for column in manifest.tables[table].columns])
+    return duckdb.sql(f"SELECT * FROM read_parquet({uris})").df()
+
+
+def _check_pairs(
+    point_of: np.ndarray, candidates: pd.DataFrame, distances: np.ndarray, threshold: float
+) -> None:
+    """The pairs of points are those of their first entities within the threshold, at their distance."""
+    points, first = np.unique(point_of, return_index=True)
+    assert np.array_equal(points, np.arange(len(points)))
+    between = distances[np.ix_(first, first)]
+    a, b = np.nonzero(np.triu(between <= threshold, k=1))
+    found = candidates.sort_values(["point_a", "point_b"])
+    assert np.array_equal(found["point_a"], a)
+    assert np.array_equal(found["point_b"], b)
+    np.testing.assert_allclose(found["distance"].astype(float), between[a, b], rtol=1e-9, atol=1e-6)

@@ -169,7 +169,8 @@ def check_type(text: str) -> str:
 def parse_expression(text: str) -> exp.Expr:
     """Read one expression and check every node of it against the allow-list.
 
-    Numbers with a fraction become DOUBLE: Trino takes `0.1` for a DECIMAL and divides it unlike DuckDB.
+    Numbers with a fraction become DOUBLE, and averages are taken of DOUBLEs: Trino takes `0.1` for a DECIMAL,
+    and rounds the average of decimals to their scale.
 
     Raises:
         ValueError: It is no expression, or holds something that is refused.
@@ -185,6 +186,9 @@ def parse_expression(text: str) -> exp.Expr:
     for literal in list(root.find_all(exp.Literal)):
         if not literal.is_string and not literal.name.isdigit():
             literal.replace(exp.cast(exp.Literal.string(literal.name), exp.DType.DOUBLE))
+    for average in list(root.find_all(exp.Avg)):
+        value = average.this.expressions[0] if isinstance(average.this, exp.Distinct) else average.this
+        value.replace(exp.cast(value.copy(), exp.DType.DOUBLE))
     tree: exp.Expr = root.this.pop()
     return tree
 

@@ -32,7 +32,7 @@ _ENDINGS = {
     ".jsonl": "json",
     ".ndjson": "json",
 }
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:[^${}]|\$(?!\{))*))?\}")
+_BRACES = re.compile(r"\$\{|\}")
 # Types that one reader may widen to the other without losing a value, narrow ones first.
 _WIDENING = (("tinyint", "smallint", "integer", "bigint"), ("real", "double"))
 
@@ -99,22 +99,33 @@ def list_source_files(pattern: str, *, root: Path, environment: Mapping[str, str
 
 
 def expand(text: str, environment: Mapping[str, str]) -> str:
-    """Replace `${NAME}` and `${NAME:-default}`, inner ones first; an empty variable takes its default.
+    """Replace `${NAME}` and `${NAME:-default}`; an empty variable takes its default, values stay as they are.
 
     Raises:
-        SpecError: A variable is not set and has no default.
+        SpecError: A variable is not set and has no default, or a brace is missing.
     """
-    while match := _VARIABLE.search(text):
-        name, default = match[1], match[2]
-        value = environment.get(name) or default
-        if value is None:
-            raise SpecError(
-                f"the environment variable {name} is not set",
-                where=f"raw.files: {text}",
-                remedy=f"set it, or write ${{{name}:-default}}",
-            )
-        text = text[: match.start()] + value.replace("${", "$\0{") + text[match.end() :]
-    return text.replace("$\0{", "${")
+    start = text.find("${")
+    if start < 0:
+        return text
+    end = _closing_brace(text, start)
+    name, has_default, default = text[start + 2 : end].partition(":-")
+    value = environment.get(name) or (expand(default, environment) if has_default else None)
+    if value is None:
+        raise SpecError(
+            f"the environment variable {name} is not set",
+            where=f"raw.files: {text}",
+            remedy=f"set it, or write ${{{name}:-default}}",
+        )
+    return text[:start] + value + expand(text[end + 1 :], environment)
+
+
+def _closing_brace(text: str, start: int) -> int:
+    depth = 0
+    for match in _BRACES.finditer(text, start):
+        depth += 1 if match[0] == "${" else -1
+        if depth == 0:
+            return match.start()
+    raise SpecError("a ${ has no closing brace", where=f"raw.files: {text}", remedy="write ${NAME}")
 
 
 def detect_format(uris: Sequence[str]) -> str:

@@ -3,27 +3,46 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 import click
 
-from cluster_assets.cli.doctor import doctor
-from cluster_assets.cli.export import export
-from cluster_assets.cli.gc import gc
-from cluster_assets.cli.new import new
-from cluster_assets.cli.run import run
-from cluster_assets.cli.sample import sample
-from cluster_assets.cli.show import show
 from cluster_assets.domain.errors import ClusterAssetsError
 
+# Each command is imported when it is asked for: Dagster alone takes a second, and only `run` needs it.
+COMMANDS = {
+    "run": "Materialize days of a pipeline, with progress.",
+    "show": "What days came to: entities, points, pairs, clusters, noise, bytes, seconds, cost.",
+    "export": "Write one table of one day as Parquet, CSV or JSON lines.",
+    "new": "Write the YAML of a pipeline and check it.",
+    "sample": "Write generated traffic with known campaigns.",
+    "doctor": "Check settings, folders, SQL engine, worker and sources; say how to mend them.",
+    "gc": "Remove what no manifest refers to, older than the retention.",
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Commands(click.Group):
+    """A group that knows the names of its commands and imports the one that is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"cluster_assets.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="cluster-assets")
 def commands() -> None:
     """Cluster a table every day, exactly: raw -> points -> candidates -> clusters."""
-
-
-for command in (run, show, export, new, sample, doctor, gc):
-    commands.add_command(command)
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cluster_assets.domain.digests import digest_of
-from cluster_assets.domain.errors import ScanLimitError
+from cluster_assets.domain.errors import ScanLimitError, SourceMissingError
 from cluster_assets.features import needed_columns
 from cluster_assets.settings import PROJECT_ROOT
 from cluster_assets.sources import check_columns, files_of_day, list_source_files, source_relation
@@ -59,6 +59,12 @@ def locate_source(spec: PipelineSpec, backend: Backend, day: Day | None) -> DayS
         files = list_source_files(spec.raw.files, root=PROJECT_ROOT, environment=backend.source_variables)
         if spec.raw.partition_column is not None and day is not None:
             files = files_of_day(files, spec.raw.partition_column, day)
+            if not files:
+                raise SourceMissingError(
+                    f"no file holds {day}",
+                    where=f"raw.files: {spec.raw.files}, folder {spec.raw.partition_column}={day}",
+                    remedy="wait for the day's files or add them; an empty day needs one file without rows",
+                )
     source = DaySource(
         relation=source_relation(spec.raw, spec, files),
         files=files,

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pytest
 
+from cluster_assets.assets.resource import BackendResource
 from cluster_assets.components import ClusteringPipeline
 from cluster_assets.definitions import defs
+from cluster_assets.pipeline_files import load_pipeline
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,8 +79,8 @@ def test_a_pipeline_in_the_users_folder_is_loaded(defs_folder: Path) -> None:
 def test_a_schedule_asks_for_the_day_before(tmp_path: Path, home: Path) -> None:
     path = tmp_path / "defs.yaml"
     path.write_text(GOOD_YAML + "  schedule: {hour_of_day: 6, minute_of_hour: 30}\n")
-    component = ClusteringPipeline.from_yaml_path(path)
-    definitions = dg.build_defs_for_component(component)
+    pipeline = dg.build_defs_for_component(ClusteringPipeline(load_pipeline(path)))
+    definitions = dg.Definitions.merge(pipeline, dg.Definitions(resources={"backend": BackendResource()}))
     schedule = definitions.resolve_schedule_def("demo_daily_schedule")
     assert schedule.cron_schedule == "30 6 * * *"
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING

@@ -171,6 +171,11 @@ def test_fractions_are_doubles_on_every_engine() -> None:
     assert parse_expression("a * 2").sql("athena") == "a * 2"
 
 
+def test_averages_are_of_doubles_on_every_engine() -> None:
+    assert parse_expression("avg(a)").sql("athena") == "AVG(CAST(a AS DOUBLE))"
+    assert parse_expression("avg(DISTINCT a + 1)").sql("athena") == "AVG(DISTINCT CAST(a + 1 AS DOUBLE))"
+
+
 def test_columns_come_in_order_of_appearance() -> None:
     assert columns_of(parse_expression('coalesce(b, a) || b || "C c"')) == ("b", "a", "C c")
 
@@ -222,14 +227,15 @@ def test_other_types_are_refused(text: str) -> None:
         check_type(text)
 
 
-FRAGMENTS = st.sampled_from(
-    "a b \"x y\" 'text' 1 0.5 , ; ( ) || + - * / % = <> < > . : ? @ -- /* */ \" ' ` [ ] { } $ # & | ~ ! \\ "
-    "avg( count(*) max( sum( cast(a as varchar) case when then else end select from where union all "
-    "exists in not null is and or between like over partition by order limit values table drop insert with as distinct "
-    "filter (where unnest( read_csv( random() now() current_date interval '1' day raw. t. array[ row( map( "
-    "lateral join on using at time zone within group tablesample pivot for if( coalesce( \n \t \u00e9 \u2028 "
-    "u&'\\0041' x'ff' $$ E'\\'' N'a' ''' \"\"\"".split(" ")  # noqa: SIM905  # a list of a hundred quoted quotes reads worse
-)
+WORDS = r"""
+    a b "x y" 'text' 1 0.5 , ; ( ) || + - * / % = <> < > . : ? @ -- /* */ " ' ` [ ] { } $ # & | ~ ! \
+    avg( count(*) max( sum( cast(a as varchar) case when then else end select from where union all exists in
+    not null is and or between like over partition by order limit values table drop insert with as distinct
+    filter (where unnest( read_csv( random() now() current_date interval '1' day raw. t. array[ row( map(
+    lateral join on using at time zone within group tablesample pivot for if( coalesce( é
+    u&'\0041' x'ff' $$ E'\'' N'a' ''' "
+"""
+FRAGMENTS = st.sampled_from([*WORDS.split(), "\u2028", "\n"])
 TEXTS = st.one_of(
     st.lists(FRAGMENTS, max_size=12).map(" ".join),
     st.text(max_size=30),

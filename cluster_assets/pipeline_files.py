@@ -139,7 +139,7 @@ def _compose(path: Path, text: str | None = None) -> yaml.Node:
 def _construct(node: yaml.Node, path: Path) -> dict[str, Any]:
     loader = _Loader("")
     try:
-        body = loader.construct_document(node)  # type: ignore[no-untyped-call]  # types-pyyaml leaves it out
+        body = loader.construct_document(node)
     except yaml.YAMLError as error:
         raise SpecError(
             f"not valid YAML: {error}", where=str(path), remedy="mend the line named above"

@@ -110,6 +110,14 @@ class SqlEngine(Protocol):
         """
         ...
 
+    def table_state(self, name: str) -> str:
+        """A text that changes when a table of the engine may have changed.
+
+        Raises:
+            SourceMissingError: There is no such table.
+        """
+        ...
+
     def fetch(self, statement: Statement, relations: Mapping[str, Relation]) -> QueryResult:
         """Run a query with a small answer.
 

@@ -33,6 +33,8 @@ _ENDINGS = {
     ".ndjson": "json",
 }
 _BRACES = re.compile(r"\$\{|\}")
+# What a Parquet column without a single value may be typed as; it fits every type.
+_ONLY_NULLS = '"null"'
 # Types that one reader may widen to the other without losing a value, narrow ones first.
 _WIDENING = (("tinyint", "smallint", "integer", "bigint"), ("real", "double"))
 
@@ -225,13 +227,16 @@ def check_columns(
             if kind is None:
                 raise _missing(name, place, [column.name for column in columns], contract.get(name))
             expected = contract.get(name) or schema.get(name, kind)
+            if kind == _ONLY_NULLS:
+                continue
             if kind != expected and (name in contract or not _widens(kind, expected)):
                 raise _retyped(name, place, (expected, kind), None if name in contract else first_seen[name])
             schema[name] = _wider(kind, schema.get(name, kind))
             first_seen.setdefault(name, place)
         for column in columns:
-            schema.setdefault(column.name, column.type)
-    return schema
+            if column.type != _ONLY_NULLS:
+                schema.setdefault(column.name, column.type)
+    return {name: contract.get(name, "varchar") for name in names} | schema
 
 
 def _described(engine: SqlEngine, relation: Relation) -> Mapping[str, tuple[Column, ...]]:

@@ -12,8 +12,8 @@ from cluster_assets.assets.resource import BackendResource
 from cluster_assets.domain.errors import ClusterAssetsError
 from cluster_assets.domain.partitions import Day, parse_day
 from cluster_assets.domain.tables import Column
-from cluster_assets.stages.ledger import Ledger
 from cluster_assets.pipeline_spec import PipelineSpec
+from cluster_assets.stages.ledger import Ledger
 from cluster_assets.stages.stage import DayJob, DayResult, Stage, run_day
 
 

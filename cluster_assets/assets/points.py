@@ -19,7 +19,7 @@ def points_asset(spec: PipelineSpec, policy: DailyPolicy) -> dg.AssetsDefinition
     """The points of the day and, in the table `members`, their entities."""
     shape = AssetShape(
         stage=PointsStage(),
-        description=f"One weighted point per distinct {spec.features.kind}; `members` maps entities to points",
+        description=f"One weighted point per distinct {spec.features.kind}; `members` maps entities to them",
         kinds=frozenset({"sql", "duckdb", "parquet"}),
         deps=("raw",),
         columns=points_contract(columns_of(spec.features)).columns,

@@ -30,4 +30,6 @@ def sample(output: Path | None, start: str, *, clean: bool, **size: Any) -> None
         output=output or load_settings().lake_dir, first_day=parse_day(start), dirt=not clean, **size
     )
     report = write_sample(config)
-    click.echo(f"{report.rows:,} rows in {len(report.files)} files, {report.bytes:,} bytes, {report.seconds:.1f} s")
+    click.echo(
+        f"{report.rows:,} rows in {len(report.files)} files, {report.bytes:,} bytes, {report.seconds:.1f} s"
+    )

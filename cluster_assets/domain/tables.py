@@ -33,6 +33,11 @@ class TableContract:
         return tuple(column.name for column in self.columns)
 
 
+SOURCE_FILES = TableContract(
+    "files",
+    (Column("uri", "varchar"), Column("rows", "bigint"), Column("null_entities", "bigint")),
+    sort_by=("uri",),
+)
 MEMBERS = TableContract(
     "members",
     (Column("entity", "varchar"), Column("point_id", "bigint")),

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 _CSV_LINE = re.compile(r"CSV Error on Line: (\d+)")
 _CSV_COLUMN = re.compile(r'converting column "([^"]*)"\. (.*)')
-# What a broken file may raise; a fault of the statement raises other kinds.
-_OF_FILES = (
-    duckdb.IOException,
-    duckdb.InvalidInputException,
-    duckdb.ConversionException,
-    duckdb.SerializationException,
-    duckdb.HTTPException,
+# Found before a file's data is read; anything else, named or not, a broken file may have raised.
+_OF_STATEMENTS = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ParserException,
+    duckdb.SyntaxException,
+    duckdb.PermissionException,
 )
 
 
@@ -51,7 +51,7 @@ def translate(
             where=name,
             remedy="give it more (CLUSTER_DUCKDB_MEMORY_MB), or more room for temporary files",
         )
-    if isinstance(error, _OF_FILES):
+    if not isinstance(error, _OF_STATEMENTS):
         for relation in relations:
             if isinstance(relation, FileRelation) and (found := _broken_file(relation, cursor)):
                 return found

@@ -21,16 +21,20 @@ if TYPE_CHECKING:
     import duckdb
 
 SOURCE = "source"  # name under which the configured database file is attached
+PATH_COLUMN = "$path"  # Athena's hidden column: the file a row comes from
 
 _READERS = {"parquet": "read_parquet", "csv": "read_csv", "json": "read_json"}
 
 
-def from_item(relation: Relation, json_columns: Mapping[str, str] | None = None) -> exp.Expr:
+def from_item(
+    relation: Relation, json_columns: Mapping[str, str] | None = None, *, with_path: bool = False
+) -> exp.Expr:
     """A relation as a node that may stand after FROM.
 
     Args:
         relation: Files or a table.
         json_columns: For JSON files, all their columns with Athena types: the reader takes all or none.
+        with_path: Whether the statement asks for the file of each row, `"$path"`.
 
     Raises:
         EngineError: The files are not on this machine, or of an unknown format.
@@ -40,6 +44,8 @@ def from_item(relation: Relation, json_columns: Mapping[str, str] | None = None)
     if not relation.uris:
         return _empty(relation)
     options = {"union_by_name": "true"} if len(relation.uris) > 1 else {}
+    if with_path:
+        options["filename"] = _text(PATH_COLUMN)
     if relation.partition_column is not None:
         name = _text(relation.partition_column)
         options |= {"hive_partitioning": "true", "hive_types": f"{{{name}: VARCHAR}}"}

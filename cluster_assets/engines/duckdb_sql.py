@@ -37,7 +37,7 @@ def duckdb_text(statement: Statement, relations: Mapping[str, exp.Expr]) -> str:
         source = relations[table.name].copy()
         source.set("alias", exp.TableAlias(this=exp.to_identifier(table.alias_or_name, quoted=True)))
         table.replace(source)
-    for node in list(tree.walk()):
+    for node in reversed(list(tree.walk())):  # inner ones first: outer ones copy them
         if (change := _CHANGES.get(type(node))) is not None:
             change(node)
     try:
@@ -52,7 +52,7 @@ def duckdb_text(statement: Statement, relations: Mapping[str, exp.Expr]) -> str:
 def _whole_units(node: exp.Expr) -> None:
     """Trino's date_diff counts whole units; DuckDB's counts borders crossed, its date_sub whole units."""
     unit = exp.Literal.string(str(node.args["unit"].name).lower())
-    node.replace(exp.func("DATE_SUB", unit, node.expression, node.this))
+    node.replace(exp.Anonymous(this="DATE_SUB", expressions=[unit, node.expression, node.this]))
 
 
 def _no_match_is_null(node: exp.Expr) -> None:

@@ -53,6 +53,7 @@ def plan(spec: PipelineSpec, day: Day, schema: Mapping[str, str]) -> FeaturePlan
     valid = {"is_valid": shape.is_valid}
     return FeaturePlan(
         columns=shape.columns,
+        files=bind("raw/files.sql", expressions={"is_of_day": is_of_day, "entity": entity}),
         counts=bind("raw/counts.sql", expressions={"is_of_day": is_of_day, "entity": entity}),
         features=bind(
             shape.path,

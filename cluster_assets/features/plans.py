@@ -56,7 +56,8 @@ class FeaturePlan:
 
     Attributes:
         columns: Feature columns of the table `points`.
-        counts: Reads `raw`; one row: rows, null_entities.
+        files: Reads `raw` from files; fills `SOURCE_FILES`: the files that hold rows of the day.
+        counts: Reads `raw`; one row: rows, null_entities. For sources that are no files.
         features: Reads `raw`; fills `features_contract(columns)` with all entities, invalid ones too.
         summary: Reads `features`; one row: entities, valid, and a count for each key of `reasons`.
         reasons: Words for people by column of the summary.
@@ -66,6 +67,7 @@ class FeaturePlan:
     """
 
     columns: tuple[Column, ...]
+    files: Statement
     counts: Statement
     features: Statement
     summary: Statement

@@ -119,7 +119,7 @@ class _Join:
         if pairs > limit:
             distance = self._job.spec.distance
             raise TooManyPairsError(
-                f"{about}{pairs:,} candidate pairs among {points:,} points; limits.max_pairs allows {limit:,}",
+                f"{about}{pairs:,} pairs of {points:,} points are near; limits.max_pairs allows {limit:,}",
                 where=f"{self._job.spec.name}, {self._job.day}, distance.threshold {distance.threshold:g}",
                 remedy="lower distance.threshold, or raise limits.max_pairs if the day is worth it",
             )

@@ -69,9 +69,8 @@ class ClustersWork:
         Raises:
             WorkerError: The invocation failed; the subclass says how.
         """
-        entities = self.points.tables["members"].rows
-        if not entities:
-            return StageOutput({"clusters": (CLUSTERS, ())}, _metrics(ClusterReply(ok=True), 0, 0))
+        if not self.points.tables["members"].files:
+            return StageOutput({"clusters": (CLUSTERS, ())}, self._metrics(ClusterReply(ok=True), scanned=0))
         labels_uri = f"{attempt.scratch_uri('labels')}/part-00000.parquet"
         reply = self._label(labels_uri)
         relations = {
@@ -82,7 +81,7 @@ class ClustersWork:
         joined = engine.unload(bind(_JOIN), relations, CLUSTERS, attempt.prefix_uri("clusters"))
         return StageOutput(
             {"clusters": (CLUSTERS, joined.files)},
-            _metrics(reply, entities, joined.statistics.bytes_scanned),
+            self._metrics(reply, scanned=joined.statistics.bytes_scanned),
         )
 
     def _label(self, labels_uri: str) -> ClusterReply:
@@ -103,16 +102,18 @@ class ClustersWork:
             )
         return reply
 
-
-def _metrics(reply: ClusterReply, entities: int, bytes_scanned: int) -> dict[str, Metric]:
-    return {
-        "entities": entities,
-        "clusters": reply.clusters,
-        "noise": reply.noise_entities,
-        "noise_ratio": round(reply.noise_entities / entities, 6) if entities else 0.0,
-        "core_points": reply.core_points,
-        "worker_seconds": round(reply.seconds, 3),
-        "worker_peak_memory_mb": round(reply.peak_memory_mb, 1),
-        "bytes_scanned": bytes_scanned,
-        "cost_usd": 0.0,
-    }
+    def _metrics(self, reply: ClusterReply, *, scanned: int) -> dict[str, Metric]:
+        entities = self.points.tables["members"].rows
+        return {
+            "entities": entities,
+            "points": self.points.tables["points"].rows,
+            "pairs": self.candidates.tables["candidates"].rows,
+            "clusters": reply.clusters,
+            "noise": reply.noise_entities,
+            "noise_ratio": round(reply.noise_entities / entities, 6) if entities else 0.0,
+            "core_points": reply.core_points,
+            "worker_seconds": round(reply.seconds, 3),
+            "worker_peak_memory_mb": round(reply.peak_memory_mb, 1),
+            "bytes_scanned": scanned,
+            "cost_usd": 0.0,
+        }

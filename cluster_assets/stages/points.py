@@ -10,15 +10,16 @@ from cluster_assets.domain.digests import digest_of
 from cluster_assets.domain.errors import InvalidFeaturesError, SourceChangedError
 from cluster_assets.domain.tables import MEMBERS, features_contract, points_contract
 from cluster_assets.ports import FileRelation
-from cluster_assets.stages.source import locate_source, source_schema
+from cluster_assets.stages.raw import list_files
+from cluster_assets.stages.source import locate_source, narrow_source, source_schema
 from cluster_assets.stages.stage import StageOutput, sql_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cluster_assets.domain.manifests import Manifest, Metric
-    from cluster_assets.features import FeaturePlan
     from cluster_assets.domain.tables import TableContract
+    from cluster_assets.features import FeaturePlan
     from cluster_assets.ports import Relation, UnloadResult
     from cluster_assets.stages.ledger import Attempt
     from cluster_assets.stages.source import DaySource
@@ -59,7 +60,9 @@ class PointsWork:
             InvalidFeaturesError: Entities have features no distance is defined for.
         """
         source = _unchanged_source(self.job, self.raw)
-        plan = features.plan(self.job.spec, self.job.day, source_schema(self.job.spec, self.job.backend, source))
+        plan = features.plan(
+            self.job.spec, self.job.day, source_schema(self.job.spec, self.job.backend, source)
+        )
         entities, excluded, scanned = self._valid_features(attempt, plan, source.relation)
         engine = self.job.backend.engine
         contract = points_contract(plan.columns)
@@ -86,7 +89,9 @@ class PointsWork:
         summary = engine.fetch(plan.summary, {"features": entities}).rows[0]
         excluded = self._count_invalid(plan, summary)
         if plan.scaled is not None:
-            scaled = engine.unload(plan.scaled, {"features": entities}, contract, attempt.scratch_uri("scaled"))
+            scaled = engine.unload(
+                plan.scaled, {"features": entities}, contract, attempt.scratch_uri("scaled")
+            )
             entities = _written(scaled, contract)
         return entities, excluded, found.statistics.bytes_scanned
 
@@ -97,7 +102,8 @@ class PointsWork:
         if invalid and spec.on_invalid == "fail":
             reasons = ", ".join(f"{count:,} {words}" for words, count in plan.invalid(summary).items())
             raise InvalidFeaturesError(
-                f"{invalid:,} of {int(summary['entities']):,} entities have no valid {spec.features.kind}: {reasons}",
+                f"{invalid:,} of {int(summary['entities']):,} entities have no valid "
+                f"{spec.features.kind}: {reasons}",
                 where=f"{spec.name}, {self.job.day}, features.{spec.features.kind}",
                 remedy="write `on_invalid: exclude` to leave them out and count them, "
                 "or filter them with raw.where",
@@ -111,6 +117,9 @@ def _written(result: UnloadResult, contract: TableContract) -> FileRelation:
 
 def _unchanged_source(job: DayJob, raw: Manifest) -> DaySource:
     source = locate_source(job.spec, job.backend, job.day)
+    if "files" in raw.tables:
+        rows = list_files(job.backend.engine, job.ledger.uris(raw, "files"))
+        source = narrow_source(job.spec, source, {str(row["uri"]) for row in rows})
     if source.digest != raw.metrics["source_digest"]:
         raise SourceChangedError(
             f"the source of {job.day} changed after `raw` was materialized",

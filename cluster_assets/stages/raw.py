@@ -1,20 +1,28 @@
-"""Stage `raw`: the source rows of the day, found, counted and checked; nothing is copied."""
+"""Stage `raw`: the source rows of the day, found, counted and checked; nothing is copied.
+
+Its table `files` says which files hold rows of the day; `points` reads no others.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cluster_assets import features
 from cluster_assets.domain.digests import digest_of
 from cluster_assets.domain.errors import InvalidFeaturesError
-from cluster_assets.stages.source import locate_source, source_schema
+from cluster_assets.domain.tables import SOURCE_FILES
+from cluster_assets.ports import FileRelation
+from cluster_assets.sql_files import bind
+from cluster_assets.stages.source import locate_source, narrow_source, source_schema
 from cluster_assets.stages.stage import StageOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from cluster_assets.domain.manifests import Metric
+    from cluster_assets.features import FeaturePlan
+    from cluster_assets.ports import SqlEngine, Statistics
     from cluster_assets.stages.ledger import Attempt
     from cluster_assets.stages.source import DaySource
     from cluster_assets.stages.stage import DayJob
@@ -51,7 +59,7 @@ class RawWork:
         }
 
     def compute(self, attempt: Attempt) -> StageOutput:
-        """Count; no table is filled.
+        """Count the rows, by file where there are files.
 
         Raises:
             SourceSchemaError: A column is missing or of another type.
@@ -60,21 +68,47 @@ class RawWork:
         """
         job = self.job
         plan = features.plan(job.spec, job.day, source_schema(job.spec, job.backend, self.source))
+        if self.source.files:
+            return self._list_files(attempt, plan)
         counted = job.backend.engine.fetch(plan.counts, {"raw": self.source.relation})
-        rows, null_entities = (int(counted.rows[0][name]) for name in ("rows", "null_entities"))
-        if null_entities and job.spec.on_invalid == "fail":
+        return StageOutput({}, self._metrics(counted.rows, self.source, counted.statistics))
+
+    def _list_files(self, attempt: Attempt, plan: FeaturePlan) -> StageOutput:
+        """Fill `files`: a file that holds no row of the day may change without making the day stale."""
+        engine = self.job.backend.engine
+        written = engine.unload(
+            plan.files, {"raw": self.source.relation}, SOURCE_FILES, attempt.prefix_uri("files")
+        )
+        uris = tuple(file.uri for file in written.files)
+        rows = list_files(engine, uris)
+        source = narrow_source(self.job.spec, self.source, {str(row["uri"]) for row in rows})
+        return StageOutput(
+            {"files": (SOURCE_FILES, written.files)}, self._metrics(rows, source, written.statistics)
+        )
+
+    def _metrics(
+        self, counts: Sequence[Mapping[str, Any]], source: DaySource, statistics: Statistics
+    ) -> dict[str, Metric]:
+        rows, null_entities = (sum(int(row[name]) for row in counts) for name in ("rows", "null_entities"))
+        spec = self.job.spec
+        if null_entities and spec.on_invalid == "fail":
             raise InvalidFeaturesError(
-                f"{null_entities:,} of {rows:,} rows have no entity: {job.spec.entity} is null",
-                where=f"{job.spec.name}, {job.day}",
+                f"{null_entities:,} of {rows:,} rows have no entity: {spec.entity} is null",
+                where=f"{spec.name}, {self.job.day}",
                 remedy="write `on_invalid: exclude` to leave such rows out and count them, "
                 "or filter them with raw.where",
             )
-        metrics: dict[str, Metric] = {
+        return {
             "rows": rows,
             "null_entity_rows": null_entities,
-            "source_files": len(self.source.files),
-            "source_bytes": self.source.bytes,
-            "source_digest": self.source.digest,
-            "bytes_scanned": counted.statistics.bytes_scanned,
+            "source_files": len(source.files) if rows else 0,
+            "source_bytes": source.bytes if rows else 0,
+            "source_digest": source.digest,
+            "bytes_scanned": statistics.bytes_scanned,
         }
-        return StageOutput({}, metrics)
+
+
+def list_files(engine: SqlEngine, uris: tuple[str, ...]) -> tuple[Mapping[str, Any], ...]:
+    """The rows of the table `files`: uri, rows, null_entities."""
+    files = FileRelation(uris, columns=SOURCE_FILES.columns)
+    return engine.fetch(bind("raw/listed.sql"), {"files": files}).rows

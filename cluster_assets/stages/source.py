@@ -13,7 +13,7 @@ from cluster_assets.settings import PROJECT_ROOT
 from cluster_assets.sources import check_columns, files_of_day, list_source_files, source_relation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from cluster_assets.backend import Backend
     from cluster_assets.domain.partitions import Day
@@ -33,12 +33,18 @@ class DaySource:
 
     Attributes:
         files: The files, sorted; empty when the source is a table.
-        digest: Changes whenever a file is added, removed or rewritten.
+        state: What tells a state of the table from another; empty when the source is files.
     """
 
     relation: Relation
     files: tuple[SourceFile, ...]
-    digest: str
+    state: str
+
+    @property
+    def digest(self) -> str:
+        """Changes whenever a file is added, removed or rewritten."""
+        files = [[file.uri, file.bytes, file.modified_ns] for file in self.files]
+        return digest_of({"state": self.state, "files": files})
 
     @property
     def bytes(self) -> int:
@@ -65,17 +71,10 @@ def locate_source(spec: PipelineSpec, backend: Backend, day: Day | None) -> DayS
                     where=f"raw.files: {spec.raw.files}, folder {spec.raw.partition_column}={day}",
                     remedy="wait for the day's files or add them; an empty day needs one file without rows",
                 )
-    source = DaySource(
-        relation=source_relation(spec.raw, spec, files),
-        files=files,
-        digest=digest_of(
-            {
-                "table": spec.raw.table or "",
-                "state": backend.engine.table_state(spec.raw.table) if spec.raw.table else "",
-                "files": [[file.uri, file.bytes, file.modified_ns] for file in files],
-            }
-        ),
-    )
+    state = ""
+    if spec.raw.table is not None:
+        state = f"{spec.raw.table} {backend.engine.table_state(spec.raw.table)}"
+    source = DaySource(source_relation(spec.raw, spec, files), files, state)
     if source.bytes > spec.limits.max_scan_bytes:
         raise ScanLimitError(
             f"the source of {day or 'all days'} holds {source.bytes:,} bytes, limits.max_scan_bytes allows "
@@ -84,6 +83,14 @@ def locate_source(spec: PipelineSpec, backend: Backend, day: Day | None) -> DayS
             remedy="narrow the glob, partition the files by day, or raise limits.max_scan_bytes",
         )
     return source
+
+
+def narrow_source(spec: PipelineSpec, source: DaySource, uris: Collection[str]) -> DaySource:
+    """The source without the files that hold no row of the day; one is kept, for its columns."""
+    if not source.files:
+        return source
+    files = tuple(file for file in source.files if file.uri in uris) or source.files[:1]
+    return DaySource(source_relation(spec.raw, spec, files), files, source.state)
 
 
 def source_schema(spec: PipelineSpec, backend: Backend, source: DaySource) -> Mapping[str, str]:

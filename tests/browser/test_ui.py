@@ -53,7 +53,7 @@ def free_port() -> int:
 
 def answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as reply:
+        with urllib.request.urlopen(url, timeout=2) as reply:  # noqa: S310 - our own http address
             return bool(reply.status == 200)
     except (urllib.error.URLError, TimeoutError, ConnectionError):
         return False
@@ -101,7 +101,9 @@ def button(browser: webdriver.Chrome, *labels: str) -> WebElement:
     """The first enabled button whose label begins so."""
 
     def find(driver: webdriver.Chrome) -> WebElement | None:
-        buttons = [b for b in driver.find_elements(By.TAG_NAME, "button") if b.is_displayed() and b.is_enabled()]
+        buttons = [
+            b for b in driver.find_elements(By.TAG_NAME, "button") if b.is_displayed() and b.is_enabled()
+        ]
         return next((b for b in buttons if b.text.strip().startswith(labels)), None)
 
     return WebDriverWait(browser, 60, ignored_exceptions=[Exception]).until(find)

@@ -55,7 +55,8 @@ def spec(tmp_path: Path, home: Path) -> PipelineSpec:
 
 
 def write_day(lake: Path, day: str, rows: str) -> None:
-    select = f"SELECT TIMESTAMP '{day} 12:00:00' AS event_time, id, x::DOUBLE AS x FROM (VALUES {rows}) AS t(id, x)"
+    values = f"(VALUES {rows}) AS t(id, x)"
+    select = f"SELECT TIMESTAMP '{day} 12:00:00' AS event_time, id, x::DOUBLE AS x FROM {values}"
     duckdb.execute(f"COPY ({select}) TO '{lake}/{day}.parquet' (FORMAT parquet)")
 
 

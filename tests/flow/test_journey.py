@@ -75,7 +75,8 @@ def test_every_table_in_every_format(
 ) -> None:
     write_orders(tmp_path / "orders.csv")
     cluster_assets(
-        "new", "orders", "--files", str(tmp_path / "orders.csv"), "--time-column", "sold at", "--entity", "shop",
+        "new", "orders", "--files", str(tmp_path / "orders.csv"), "--time-column", "sold at",
+        "--entity", "shop",
         "--vector", 'max(margin), max("Volume")', "--threshold", "0.9",
     )  # fmt: skip
     cluster_assets("run", "orders", "--day", "2026-02-03")
@@ -94,7 +95,8 @@ def test_an_unchanged_day_is_not_computed_again(
 ) -> None:
     write_orders(tmp_path / "orders.csv")
     cluster_assets(
-        "new", "orders", "--files", str(tmp_path / "orders.csv"), "--time-column", "sold at", "--entity", "shop",
+        "new", "orders", "--files", str(tmp_path / "orders.csv"), "--time-column", "sold at",
+        "--entity", "shop",
         "--vector", 'max(margin), max("Volume")', "--threshold", "0.9",
     )  # fmt: skip
     assert "unchanged" not in cluster_assets("run", "orders", "--day", "2026-02-03").stderr

@@ -1,0 +1,207 @@
+"""What every SQL engine promises: the same rows for the same statement, exact types, whole files or none."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from cluster_assets.domain.errors import EngineError, SourceMissingError
+from cluster_assets.domain.tables import Column, TableContract
+from cluster_assets.ports import FileRelation, TableRelation
+
+PAIR = TableContract("pair", (Column("k", "bigint"), Column("v", "double")), sort_by=("k",))
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        # Integer division truncates; DuckDB alone would give 3.5.
+        ("7 / 2", 3),
+        ("-7 / 2", -3),
+        ("x / 2", 3),
+        ("sum(x) / 2", 3),
+        ("7 / CAST(2 AS DOUBLE)", 3.5),
+        # Whole units, not borders crossed.
+        ("date_diff('day', TIMESTAMP '2026-03-01 23:59:00', TIMESTAMP '2026-03-02 00:01:00')", 0),
+        ("date_diff('hour', TIMESTAMP '2026-03-01 00:30:00', TIMESTAMP '2026-03-01 03:29:59')", 2),
+        ("date_diff('second', TIMESTAMP '2026-03-01 00:00:00', TIMESTAMP '2026-03-01 00:00:30')", 30),
+        # Null where DuckDB alone would give an empty text.
+        ("regexp_extract('abc', 'x+')", None),
+        ("regexp_extract('axxb', 'x+')", "xx"),
+        ("split_part('a.b', '.', 3)", None),
+        ("split_part('a.b', '.', 2)", "b"),
+        ("greatest(1, NULL)", None),
+        ("least(CAST(NULL AS DOUBLE), 1)", None),
+        ("'a' || NULL", None),
+        ("concat('a', NULL)", None),
+        # Characters, not bytes.
+        ("length('é😀')", 2),
+        ("substr('é😀x', 2, 1)", "😀"),
+        ("lower('ÀÉ')", "àé"),
+        # By code point.
+        ("'Z' < 'a'", True),
+        ("'é' > 'z'", True),
+        ("is_nan(CAST('NaN' AS DOUBLE))", True),
+        ("is_finite(CAST('Infinity' AS DOUBLE))", False),
+        ("CAST('NaN' AS DOUBLE) BETWEEN DOUBLE '-1e150' AND DOUBLE '1e150'", False),
+        ("DOUBLE '0.1' + DOUBLE '0.2'", 0.1 + 0.2),
+        ("round(DOUBLE '2.5')", 3.0),
+        ("day_of_week(DATE '2026-03-01')", 7),
+        ("cardinality(ARRAY['a', 'b'])", 2),
+        ("array_join(array_sort(ARRAY['b', 'B', 'a']), ',')", "B,a,b"),
+    ],
+)
+def test_expressions_mean_what_athena_means(bench: Any, expression: str, value: object) -> None:
+    rows = bench.parquet("SELECT 7 AS x")
+    grouped = "GROUP BY x" if "sum(" not in expression else ""
+    found = bench.one(f"SELECT {expression} AS value FROM source_rows {grouped}", source_rows=rows)
+    assert found == value
+    assert type(found) is type(value) or isinstance(found, int)
+
+
+def test_unload_sorts_and_types_and_counts(bench: Any) -> None:
+    rows = bench.parquet("SELECT (i * 7) % 11 AS k, i * 0.5e0 AS v FROM range(11) AS t(i)")
+    written = bench.engine.unload(
+        bench.statement("SELECT CAST(k AS BIGINT) AS k, CAST(v AS DOUBLE) AS v FROM t"),
+        {"t": rows, "unused": FileRelation(("/nowhere/at/all.parquet",))},
+        PAIR,
+        str(bench.folder / "out" / "deep"),
+    )
+    (file,) = written.files
+    assert file.rows == 11
+    assert file.bytes == Path(file.uri).stat().st_size
+    assert written.statistics.bytes_scanned == Path(rows.uris[0]).stat().st_size
+    assert written.statistics.seconds > 0
+    assert list((bench.folder / "out" / "deep").iterdir()) == [Path(file.uri)]
+    found = duckdb.sql(f"SELECT * FROM '{file.uri}'").fetchall()
+    assert [k for k, _ in found] == list(range(11))
+    assert bench.engine.describe(FileRelation((file.uri,))) == PAIR.columns
+
+
+def test_no_rows_no_file(bench: Any) -> None:
+    empty = FileRelation((), columns=PAIR.columns)
+    written = bench.engine.unload(
+        bench.statement("SELECT k, v FROM t"), {"t": empty}, PAIR, str(bench.folder / "none")
+    )
+    assert written.files == ()
+    assert list((bench.folder / "none").iterdir()) == []
+    assert bench.one("SELECT count(*) AS n FROM t", t=empty) == 0
+    assert bench.engine.describe(empty) == PAIR.columns
+
+
+def test_an_empty_relation_has_the_types_of_its_columns(bench: Any) -> None:
+    columns = (Column("tokens", "array(varchar)"), Column("Odd name", "timestamp with time zone"))
+    empty = FileRelation((), columns=columns)
+    assert bench.one('SELECT sum(cardinality(tokens)) AS n FROM t WHERE "Odd name" IS NULL', t=empty) is None
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ("sum(k) AS k, CAST(1 AS DOUBLE) AS v", "double"),  # HUGEINT, which Parquet has not
+        ("CAST(1 AS INTEGER) AS k, CAST(1 AS DOUBLE) AS v", "k integer"),
+        ("CAST(1 AS DOUBLE) AS v, CAST(1 AS BIGINT) AS k", "expected k bigint, v double"),
+        ("CAST(1 AS BIGINT) AS k", "it gives k bigint;"),
+    ],
+)
+def test_columns_that_are_not_the_contract_are_refused(bench: Any, columns: str, told: str) -> None:
+    rows = bench.parquet("SELECT 1::BIGINT AS k")
+    with pytest.raises(EngineError, match=told):
+        bench.engine.unload(
+            bench.statement(f"SELECT {columns} FROM t"), {"t": rows}, PAIR, str(bench.folder / "o")
+        )
+    assert list((bench.folder / "o").iterdir()) == []
+
+
+@pytest.mark.parametrize("order_sensitive", [False, True])
+def test_the_same_rows_give_the_same_bytes(bench: Any, order_sensitive: bool) -> None:
+    rows = bench.parquet("SELECT hash(i) % 1000 AS g, sin(i) * 1e10 AS v FROM range(400000) AS t(i)")
+    text = (
+        "SELECT CAST(g AS BIGINT) AS k, CAST(sum(v) AS DOUBLE) AS v FROM t GROUP BY g"
+        if order_sensitive
+        else "SELECT CAST(g AS BIGINT) AS k, CAST(max(v) AS DOUBLE) AS v FROM t GROUP BY g"
+    )
+    digests = set()
+    for attempt in range(3):
+        statement = bench.statement(text, order_sensitive=order_sensitive)
+        written = bench.engine.unload(statement, {"t": rows}, PAIR, str(bench.folder / f"attempt{attempt}"))
+        digests.add(hashlib.sha256(Path(written.files[0].uri).read_bytes()).hexdigest())
+    assert len(digests) == 1
+
+
+def test_texts_of_all_kinds_come_back_equal(bench: Any) -> None:
+    texts = [
+        "NFC é",
+        "NFD e\u0301",
+        "שלום",
+        "😀",
+        "nul\x00inside",
+        "007",
+        "NULL",
+        "",
+        " a ",
+        "'",
+        '"',
+        "\\",
+        "x" * 100_000,
+    ]
+    bench.folder.mkdir()
+    path = bench.folder / "rows.parquet"
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE t (n BIGINT, s VARCHAR)")
+        connection.executemany("INSERT INTO t VALUES (?, ?)", list(enumerate(texts)))
+        connection.execute(f"COPY t TO '{path}' (FORMAT parquet)")
+    found = bench.engine.fetch(
+        bench.statement("SELECT s FROM t ORDER BY n"), {"t": FileRelation((str(path),))}
+    ).rows
+    assert [row["s"] for row in found] == texts
+    ordered = bench.engine.fetch(
+        bench.statement("SELECT s FROM t ORDER BY s"), {"t": FileRelation((str(path),))}
+    ).rows
+    assert [row["s"] for row in ordered] == sorted(texts)
+
+
+def test_doubles_come_back_bit_for_bit(bench: Any) -> None:
+    values = [5e-324, 2.2250738585072014e-308, 0.1, 1e150, 1.7976931348623157e308, -0.0, math.pi]
+    listed = ", ".join(f"CAST('{value!r}' AS DOUBLE)" for value in values)
+    rows = bench.parquet(f"SELECT unnest([{listed}]) AS v, generate_subscripts([{listed}], 1) AS n")
+    found = bench.engine.fetch(bench.statement("SELECT v FROM t ORDER BY n"), {"t": rows}).rows
+    assert [row["v"].hex() for row in found] == [value.hex() for value in values]
+
+
+def test_a_table_that_was_not_given_is_refused(bench: Any) -> None:
+    with pytest.raises(EngineError, match="reads elsewhere, which it was not given"):
+        bench.one("SELECT count(*) AS n FROM elsewhere")
+    with pytest.raises(EngineError, match="not given"):
+        bench.one("SELECT count(*) AS n FROM information_schema.t", t=FileRelation((), columns=PAIR.columns))
+
+
+def test_a_failing_statement_is_an_engine_error_with_its_name(bench: Any) -> None:
+    rows = bench.parquet("SELECT 'x' AS s")
+    with pytest.raises(EngineError, match="Could not convert string 'x'") as caught:
+        bench.one("SELECT CAST(s AS BIGINT) AS n FROM t", t=rows)
+    assert caught.value.where == "test"
+    assert caught.value.remedy
+
+
+def test_a_missing_file_is_named(bench: Any) -> None:
+    rows = bench.parquet("SELECT 1 AS x")
+    gone = str(bench.folder / "gone.parquet")
+    for act in (
+        lambda: bench.one("SELECT count(*) AS n FROM t", t=FileRelation((*rows.uris, gone))),
+        lambda: bench.engine.describe(FileRelation((gone,))),
+    ):
+        with pytest.raises(SourceMissingError, match=r"gone\.parquet is gone"):
+            act()
+
+
+def test_a_table_without_a_database_names_the_setting(bench: Any) -> None:
+    with pytest.raises(SourceMissingError, match="CLUSTER_DUCKDB_DATABASE"):
+        bench.engine.describe(TableRelation("lake.events"))
+    with pytest.raises(SourceMissingError, match="CLUSTER_DUCKDB_DATABASE"):
+        bench.one("SELECT count(*) AS n FROM raw", raw=TableRelation("lake.events"))

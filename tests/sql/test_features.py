@@ -1,0 +1,203 @@
+"""From raw rows to features: sets, vectors, places, what is invalid, and how vectors are scaled."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+from cluster_assets import features
+from cluster_assets.domain.errors import SourceSchemaError
+from cluster_assets.domain.partitions import parse_day
+from cluster_assets.domain.tables import Column, features_contract
+from cluster_assets.pipeline_spec import PipelineSpec
+
+DAY = parse_day("2026-03-01")
+RAW = (
+    Column("at", "timestamp"),
+    Column("who", "varchar"),
+    Column("Some value", "varchar"),
+    Column("n", "double"),
+)
+SCHEMA = {column.name: column.type for column in RAW}
+INF, NAN = math.inf, math.nan
+
+
+def spec(kind: dict[str, Any], **raw: str) -> PipelineSpec:
+    metric = {"set": ("jaccard", 0.5), "vector": ("euclidean", 1.0), "geo": ("haversine", 100.0)}[
+        next(iter(kind))
+    ]
+    return PipelineSpec.model_validate(
+        {
+            "name": "p",
+            "start_date": DAY.key,
+            "raw": {"files": "x.parquet", **(raw or {"time_column": "at"})},
+            "entity": "who",
+            "features": kind,
+            "distance": {"metric": metric[0], "threshold": metric[1]},
+            "algorithm": {"type": "dbscan"},
+        }
+    )
+
+
+def compute(lake: Any, made: PipelineSpec, rows: list[tuple[Any, ...]]) -> tuple[list[Any], dict[str, int]]:
+    """Features by entity, and what is invalid."""
+    plan = features.plan(made, DAY, SCHEMA)
+    filled = lake.fill(plan.features, {"raw": lake.write(RAW, rows)}, features_contract(plan.columns))
+    return lake.rows(filled), plan.invalid(lake.engine.fetch(plan.summary, {"features": filled}).rows[0])
+
+
+def test_a_set_is_sorted_and_distinct_and_has_no_nulls(lake: Any) -> None:
+    rows = [
+        ("2026-03-01 00:00:00", "b", "z", 0.0),
+        ("2026-03-01 10:00:00", "b", "a", 0.0),
+        ("2026-03-01 23:59:59.999999", "b", "z", 0.0),
+        ("2026-03-01 10:00:00", "b", None, 0.0),
+        ("2026-03-01 10:00:00", "b", "", 0.0),
+        ("2026-03-01 10:00:00", "b", "é", 0.0),
+        ("2026-03-01 10:00:00", "a", None, 0.0),
+        ("2026-03-01 10:00:00", None, "q", 0.0),
+        ("2026-02-28 23:59:59.999999", "b", "before", 0.0),
+        ("2026-03-02 00:00:00", "b", "after", 0.0),
+    ]
+    found, invalid = compute(lake, spec({"set": '"Some value"'}), rows)
+    assert found == [("a", None), ("b", ["", "a", "z", "é"])]
+    assert invalid == {"an empty set (all values are null)": 1}
+
+
+def test_rows_and_null_entities_are_counted(lake: Any) -> None:
+    rows = [
+        ("2026-03-01 00:00:00", who, "x", n) for who, n in [("a", 1.0), (None, 1.0), (None, 5.0), ("b", 5.0)]
+    ]
+    made = spec({"set": '"Some value"'}, time_column="at", where="n < 3")
+    plan = features.plan(made, DAY, SCHEMA)
+    counted = lake.engine.fetch(plan.counts, {"raw": lake.write(RAW, rows)})
+    assert counted.rows == ({"rows": 2, "null_entities": 1},)
+
+
+def test_a_condition_stays_together_beside_the_day(lake: Any) -> None:
+    rows = [("2026-03-01 01:00:00", "a", "x", 1.0), ("2026-03-05 01:00:00", "b", "x", 2.0)]
+    made = spec({"set": '"Some value"'}, time_column="at", where="n = 1 OR n = 2")
+    assert [row[0] for row in compute(lake, made, rows)[0]] == ["a"]
+
+
+def test_output_names_do_not_stand_in_for_columns_of_the_source(lake: Any) -> None:
+    columns = (Column("at", "timestamp"), Column("entity", "varchar"), Column("x0", "double"))
+    made = spec({"vector": ["max(x0) * 10", "min(x0)"]}).model_copy(update={"entity": "lower(entity)"})
+    plan = features.plan(made, DAY, {column.name: column.type for column in columns})
+    rows = [("2026-03-01 01:00:00", "A", 1.0), ("2026-03-01 01:00:00", "a", 2.0)]
+    filled = lake.fill(plan.features, {"raw": lake.write(columns, rows)}, features_contract(plan.columns))
+    assert lake.rows(filled) == [("a", 20.0, 1.0)]
+
+
+def test_vectors_count_each_invalid_entity_once(lake: Any) -> None:
+    values = {"ok": 1.0, "null": None, "nan": NAN, "inf": INF, "-inf": -INF, "huge": 1.1e150, "edge": -1e150}
+    rows = [("2026-03-01 01:00:00", who, "x", n) for who, n in values.items()]
+    found, invalid = compute(lake, spec({"vector": ["max(n)", "count(*)", "max(n)"]}), rows)
+    assert len(found) == len(values)
+    assert invalid == {"null": 1, "NaN": 1, "infinite": 2, "beyond 1e150": 1}
+
+
+def test_places_off_the_globe_are_invalid(lake: Any) -> None:
+    values = {"ok": 90.0, "low": -90.0, "off": 90.1, "null": None, "nan": NAN, "inf": -INF}
+    rows = [("2026-03-01 01:00:00", who, "x", n) for who, n in values.items()]
+    invalid = compute(lake, spec({"geo": {"latitude": "max(n)", "longitude": "max(n)"}}), rows)[1]
+    assert invalid == {"null": 1, "NaN": 1, "infinite": 1, "latitude outside -90..90": 1}
+    rows = [("2026-03-01 01:00:00", who, "x", n) for who, n in {"ok": 180.0, "off": 180.5}.items()]
+    invalid = compute(lake, spec({"geo": {"latitude": "min(n) * 0", "longitude": "max(n)"}}), rows)[1]
+    assert invalid == {"longitude outside -180..180": 1}
+
+
+def test_minus_zero_is_zero(lake: Any) -> None:
+    rows = [("2026-03-01 01:00:00", "a", "x", -0.0)]
+    for kind in ({"vector": ["max(n)"]}, {"geo": {"latitude": "max(n)", "longitude": "max(n)"}}):
+        found, _ = compute(lake, spec(kind), rows)
+        assert [math.copysign(1, x) for x in found[0][1:]] == [1.0] * (len(found[0]) - 1)
+
+
+def test_integers_divide_to_integers_as_in_athena(lake: Any) -> None:
+    rows = [("2026-03-01 01:00:00", "a", "x", 1.0)] * 7
+    found, _ = compute(
+        lake, spec({"vector": ["count(*) / 2", "sum(cast(n AS bigint)) / 2", "count(*) / 2.0"]}), rows
+    )
+    assert found == [("a", 3.0, 3.0, 3.5)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (
+            "timestamp",
+            ["2026-02-28 23:59:59", "2026-03-01 00:00:00", "2026-03-01 23:59:59", "2026-03-02 00:00:00"],
+        ),
+        ("date", ["2026-02-28", "2026-03-01", "2026-03-01", "2026-03-02"]),
+        ("varchar", ["2026-02-28 23:59:59", "2026-03-01", "2026-03-01 23:59:59.5", "2026-03-02 00:00:00"]),
+        (
+            "timestamp with time zone",
+            [
+                "2026-03-01 01:30:00+02",
+                "2026-03-01 02:00:00+02",
+                "2026-03-01 20:00:00-03",
+                "2026-03-01 21:00:00-03",
+            ],
+        ),
+    ],
+)
+def test_a_day_is_a_utc_day_of_the_time_column(lake: Any, kind: str, values: list[str]) -> None:
+    columns = (Column("at", kind), Column("who", "varchar"))
+    raw = lake.write(columns, [(value, str(number)) for number, value in enumerate(values)])
+    plan = features.plan(spec({"set": "who"}), DAY, {"at": kind, "who": "varchar"})
+    filled = lake.fill(plan.features, {"raw": raw}, features_contract(plan.columns))
+    assert [row[0] for row in lake.rows(filled)] == ["1", "2"]
+
+
+@pytest.mark.parametrize("kind", ["varchar", "date"])
+def test_a_day_is_the_value_of_the_partition_column(lake: Any, kind: str) -> None:
+    columns = (Column("at", kind), Column("who", "varchar"))
+    raw = lake.write(columns, [("2026-02-28", "a"), ("2026-03-01", "b")])
+    plan = features.plan(spec({"set": "who"}, partition_column="at"), DAY, {"at": kind, "who": "varchar"})
+    assert lake.engine.fetch(plan.counts, {"raw": raw}).rows[0]["rows"] == 1
+
+
+@pytest.mark.parametrize("column", ["time_column", "partition_column"])
+def test_a_column_of_another_type_tells_no_day(column: str) -> None:
+    with pytest.raises(SourceSchemaError, match="bigint"):
+        features.plan(spec({"set": "who"}, **{column: "at"}), DAY, {"at": "bigint", "who": "varchar"})
+
+
+NUMBERS = st.one_of(st.floats(-1e6, 1e6), st.sampled_from([0.0, 0.1, 1e9 + 0.1, 1e-9, -3.0]))
+MATRICES = st.integers(1, 3).flatmap(lambda d: st.lists(st.tuples(*[NUMBERS] * d), min_size=1, max_size=12))
+
+
+@settings(max_examples=40, deadline=None)
+@given(MATRICES, st.sampled_from(["standard", "minmax"]))
+def test_scales_equal_scikit_learns(lake: Any, rows: list[tuple[float, ...]], scale: str) -> None:
+    dimensions = len(rows[0])
+    plan = features.plan(spec({"vector": ["max(n)"] * dimensions, "scale": scale}), DAY, SCHEMA)
+    contract = features_contract(plan.columns)
+    # An invalid entity takes no part in the statistics.
+    given_rows = [(f"{n:03}", *row) for n, row in enumerate(rows)] + [("x", *[NAN] * dimensions)]
+    assert plan.scaled is not None
+    scaled = lake.rows(
+        lake.fill(plan.scaled, {"features": lake.write(contract.columns, given_rows)}, contract)
+    )
+    scaler = StandardScaler() if scale == "standard" else MinMaxScaler()
+    expected = scaler.fit_transform(np.array(rows))
+    assert [row[0] for row in scaled] == [row[0] for row in given_rows[:-1]]
+    np.testing.assert_allclose(np.array([row[1:] for row in scaled]), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e9 + 0.1, -7e149])
+@pytest.mark.parametrize("scale", ["standard", "minmax"])
+def test_a_constant_dimension_stays_constant(lake: Any, scale: str, value: float) -> None:
+    plan = features.plan(spec({"vector": ["max(n)"], "scale": scale}), DAY, SCHEMA)
+    contract = features_contract(plan.columns)
+    rows = [(str(n), value) for n in range(7)]
+    assert plan.scaled is not None
+    scaled = lake.rows(lake.fill(plan.scaled, {"features": lake.write(contract.columns, rows)}, contract))
+    assert len({x for _, x in scaled}) == 1

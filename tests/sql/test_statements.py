@@ -1,0 +1,162 @@
+"""Every file under sql/ keeps the rules that let three engines give the same rows."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import sqlglot
+import sqlglot.expressions as exp
+from sqlglot.errors import ErrorLevel
+
+from cluster_assets.metrics.grids import half_neighbourhood
+from cluster_assets.sql_files import SQL_ROOT, _environment, bind, count_of, literal, sources_of
+
+FILES = sorted(str(path.relative_to(SQL_ROOT)) for path in SQL_ROOT.rglob("*.sql"))
+STRUCTURE = {
+    "dimensions": 2,
+    "axes": 2,
+    "steps": half_neighbourhood(2),
+    "cells": "cells/euclidean.sql",
+    "reasons": ("is_null", "is_nan"),
+    "columns": ("x0", "x1"),
+    "types": ("double", "double"),
+}
+FILLED_FROM_A_CHECKED_TABLE = {"points/sampled.sql"}
+PARTS = {name for name in FILES if name.startswith("cells/")}
+BANNED = (
+    exp.Rand, exp.Uuid, exp.CurrentDate, exp.CurrentTimestamp, exp.CurrentTime, exp.ApproxDistinct,
+    exp.ApproxQuantile, exp.AnyValue, exp.ArgMax, exp.ArgMin, exp.Format, exp.Limit, exp.Offset,
+    exp.TableSample,
+)  # fmt: skip
+
+
+def text_of(name: str) -> str:
+    structure = {**STRUCTURE, **({"axes": 3, "steps": half_neighbourhood(3)} if "haversine" in name else {})}
+    return _environment().get_template(name).render(structure)
+
+
+def tree_of(name: str) -> exp.Query:
+    trees = sqlglot.parse(text_of(name), read="athena")
+    assert len(trees) == 1
+    tree = trees[0]
+    assert isinstance(tree, exp.Query)
+    return tree
+
+
+def test_there_are_files() -> None:
+    assert len(FILES) >= 15
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_one_query_that_other_dialects_read(name: str) -> None:
+    tree = tree_of(name)
+    for placeholder in list(tree.find_all(exp.Placeholder)):
+        placeholder.replace(literal(1))
+    for dialect in ("athena", "trino", "duckdb"):
+        text = tree.sql(dialect, unsupported_level=ErrorLevel.RAISE)
+        assert len(sqlglot.parse(text, read=dialect)) == 1
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_function_that_gives_another_answer_elsewhere(name: str) -> None:
+    tree = tree_of(name)
+    assert not list(tree.find_all(*BANNED))
+    assert not [star for star in tree.find_all(exp.Star) if not isinstance(star.parent, exp.Count)]
+    # A number with a fraction would be a DECIMAL in Athena: write DOUBLE '0.5'.
+    assert not [
+        number for number in tree.find_all(exp.Literal) if number.is_number and not number.name.isdigit()
+    ]
+    assert not list(tree.find_all(exp.Subquery)) or all(
+        isinstance(query.this, exp.Values) for query in tree.find_all(exp.Subquery)
+    )
+
+
+@pytest.mark.parametrize("name", sorted(set(FILES) - PARTS - FILLED_FROM_A_CHECKED_TABLE))
+def test_every_output_column_is_cast_and_named(name: str) -> None:
+    for column in tree_of(name).expressions:
+        assert isinstance(column, exp.Alias), column.sql()
+        assert isinstance(column.this, exp.Cast), column.sql()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_windows_stay_within_ranges(name: str) -> None:
+    for window in tree_of(name).find_all(exp.Window):
+        small = isinstance(window.this, exp.Sum)  # the running total over the few ranges
+        assert small or window.args.get("partition_by"), window.sql()
+        assert window.args.get("order")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_header_tells_what_it_fills_reads_and_takes(name: str) -> None:
+    header = (SQL_ROOT / name).read_text(encoding="utf-8")
+    assert header.startswith("-- Fills: ")
+    tree = tree_of(name)
+    local = {cte.alias for cte in tree.find_all(exp.CTE)}
+    tables = {table.name for table in tree.find_all(exp.Table)} - local
+    reads = re.search(r"^-- Reads: (.*)$", header, re.MULTILINE)
+    assert reads is not None
+    assert tables == set(re.findall(r"\w+", re.sub(r"\(.*\)", "", reads[1])))
+    comment = "\n".join(line for line in header.splitlines() if line.startswith("--"))
+    for placeholder in tree.find_all(exp.Placeholder):
+        named = f":{placeholder.name}" in comment or (
+            "one condition" in comment and "is_" in placeholder.name
+        )
+        assert named, placeholder.name
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("candidates/")])
+def test_blocking_rules_carry_their_proof(name: str) -> None:
+    assert "Proof that no pair is lost" in (SQL_ROOT / name).read_text(encoding="utf-8")
+
+
+def test_sums_of_doubles_are_marked() -> None:
+    assert bind(
+        "features/vector.sql", structure={"dimensions": 0}, expressions=RAW_PARAMETERS
+    ).order_sensitive
+    assert not bind("clusters/clusters.sql").order_sensitive
+
+
+RAW_PARAMETERS: dict[str, exp.Expr] = {"is_of_day": exp.true(), "entity": exp.column("a")}
+
+
+def test_missing_and_unused_parameters_are_errors() -> None:
+    with pytest.raises(ValueError, match=r"missing parameters \['entity'\]"):
+        bind("raw/counts.sql", expressions={"is_of_day": exp.true()})
+    with pytest.raises(ValueError, match=r"unused parameters \['more'\]"):
+        bind("raw/counts.sql", expressions=RAW_PARAMETERS, values={"more": 1})
+    with pytest.raises(ValueError, match="both"):
+        bind("raw/counts.sql", expressions=RAW_PARAMETERS, values={"entity": 1})
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.1, "CAST('0.1' AS DOUBLE)"),
+        (1e-300, "CAST('1e-300' AS DOUBLE)"),
+        (7, "CAST('7' AS BIGINT)"),
+        (True, "TRUE"),
+        ("it's", "'it''s'"),
+        ("a\\'; DROP TABLE x --", "'a\\''; DROP TABLE x --'"),
+    ],
+)
+def test_literals_are_typed(value: object, text: str) -> None:
+    assert literal(value).sql("athena") == text
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), None, b"x"])
+def test_other_values_have_no_literal(value: object) -> None:
+    with pytest.raises(ValueError, match="no SQL literal"):
+        literal(value)
+
+
+def test_binding_leaves_the_template_as_it_was() -> None:
+    first = bind("raw/counts.sql", expressions=RAW_PARAMETERS).tree.sql("athena")
+    bind("raw/counts.sql", expressions={"is_of_day": exp.false(), "entity": exp.column("b")})
+    assert bind("raw/counts.sql", expressions=RAW_PARAMETERS).tree.sql("athena") == first
+
+
+def test_sources_leave_out_the_statements_own_names() -> None:
+    statement = bind("clusters/clusters.sql")
+    assert sources_of(statement) == ("labels", "members")
+    assert sources_of(count_of(statement)) == ("labels", "members")

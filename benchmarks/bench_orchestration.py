@@ -82,16 +82,15 @@ def measure(side: str, pipeline: str, lake: Path) -> tuple[float, float]:
 def main() -> None:
     """Print the table."""
     print(f"orchestration: {DAYS} days in one range run, median of {ROUNDS} rounds")
-    print(
-        f"{'pipeline':<12}{'entities':>9}{'bare s':>9}{'dagster s':>11}{'ratio':>8}{'overhead s/day':>16}{'MiB':>6}"
-    )
+    names = ("entities", "bare s", "dagster s", "ratio", "overhead s/day", "peak MiB")
+    print(f"{'pipeline':<12}" + "".join(f"{name:>15}" for name in names))
     for entities in ENTITIES:
         with tempfile.TemporaryDirectory() as folder:
             command = [str(Path(sys.executable).with_name("cluster-assets")), "sample", "--output", folder]
             size = ["--days", str(DAYS), "--start", FIRST, "--entities", str(entities)]
             subprocess.run([*command, *size], check=True, stdout=subprocess.DEVNULL)
             for pipeline in ("attackers", "origins", "behaviours"):
-                print(f"{pipeline:<12}{entities:>9}" + compare(pipeline, Path(folder)), flush=True)
+                print(f"{pipeline:<12}{entities:>15}" + compare(pipeline, Path(folder)), flush=True)
 
 
 def compare(pipeline: str, lake: Path) -> str:
@@ -103,7 +102,8 @@ def compare(pipeline: str, lake: Path) -> str:
     full_s = statistics.median(full[0] for _, full in rounds)
     ratio = statistics.median(full[0] / part[0] for part, full in rounds)
     peak = max(full[1] for _, full in rounds)
-    return f"{bare_s:>9.2f}{full_s:>11.2f}{ratio:>8.2f}{(full_s - bare_s) / DAYS:>16.3f}{peak:>6.0f}"
+    overhead = (full_s - bare_s) / DAYS
+    return f"{bare_s:>15.2f}{full_s:>15.2f}{ratio:>15.2f}{overhead:>15.3f}{peak:>15.0f}"
 
 
 def one(side: str, pipeline: str) -> None:

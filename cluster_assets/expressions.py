@@ -25,6 +25,7 @@ _LONGEST = 8_192  # characters; Athena takes 262,144 bytes for the whole query
 _DEEPEST = 120  # levels of nesting, far below what recursion stands
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _BACKTICK = "`"
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _TABLE = re.compile(r"[A-Za-z0-9_][\w-]{0,127}(\.[A-Za-z0-9_][\w-]{0,127}){0,2}", re.ASCII)
 
@@ -100,7 +101,7 @@ def check_aggregate(text: str) -> str:
     tree = parse_expression(text)
     for column in tree.find_all(exp.Column):
         if not any(_is_aggregate(parent) for parent in _ancestors(column)):
-            name = column.sql(DIALECT)
+            name = column.name if _PLAIN_NAME.fullmatch(column.name) else column.sql(DIALECT)
             raise ValueError(f"{name} is not an aggregate: an entity may have many rows; write avg({name})")
     if not any(_is_aggregate(node) for node in tree.walk()):
         raise ValueError(f"{_short(text)} has no aggregate; write for example avg(x), max(x) or count(*)")
@@ -183,6 +184,8 @@ def parse_expression(text: str) -> exp.Expr:
     for node in list(root.walk()):
         if node is not root:
             _check_node(node, text)
+    for column in root.find_all(exp.Column):
+        column.this.set("quoted", True)  # a name like $$ or "time" is nothing else in any dialect
     for literal in list(root.find_all(exp.Literal)):
         if not literal.is_string and not literal.name.isdigit():
             literal.replace(exp.cast(exp.Literal.string(literal.name), exp.DType.DOUBLE))
@@ -285,6 +288,8 @@ def _misplacements_of(node: exp.Expr) -> Iterator[str]:
     """Why an allowed node may not stand where it does."""
     if isinstance(node, exp.Column) and node.args.get("table"):
         yield 'names a table; write the column alone, in double quotes when its name has a dot ("a.b")'
+    if isinstance(node, exp.Identifier) and not node.quoted and not _PLAIN_NAME.fullmatch(node.name):
+        yield "is no plain name; write it in double quotes"
     if isinstance(node, exp.Star) and not isinstance(node.parent, exp.Count):
         yield "is allowed in count(*) only"
     if isinstance(node, exp.In) and not node.expressions:

@@ -16,7 +16,6 @@ def of_raw(tree: exp.Expr) -> exp.Expr:
     """Say `raw."name"` for each column, so that no output name of a statement can stand in for it."""
     for column in tree.find_all(exp.Column):
         column.set("table", exp.to_identifier("raw"))
-        column.this.set("quoted", True)
     return tree
 
 

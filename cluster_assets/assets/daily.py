@@ -90,17 +90,16 @@ def daily_asset(spec: PipelineSpec, shape: AssetShape, policy: DailyPolicy) -> d
 def day_metadata(result: DayResult) -> dict[str, Any]:
     """The numbers of a day; equal names every day, so that Dagster plots them."""
     manifest = result.manifest
-    rows = manifest.tables[manifest.stage].rows if manifest.stage in manifest.tables else None
-    metadata: dict[str, Any] = {
+    table = manifest.tables.get(manifest.stage)
+    return {
         **manifest.metrics,
-        "bytes": sum(table.bytes for table in manifest.tables.values()),
+        # `raw` copies nothing: its rows are those it counted in the source.
+        "dagster/partition_row_count": manifest.metrics["rows"] if table is None else table.rows,
+        "bytes": sum(data.bytes for data in manifest.tables.values()),
         "reused": result.reused,
         "manifest_version": manifest.version,
         "input_digest": manifest.input_digest,
     }
-    if rows is not None:
-        metadata["dagster/partition_row_count"] = rows
-    return metadata
 
 
 def _keep_finished_days(

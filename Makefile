@@ -24,7 +24,7 @@ demo: $(READY) ## One week of the three demo pipelines, and a summary
 	$(BIN)/python -m cluster_assets.demo --first $(DEMO_FIRST) --last $(DEMO_LAST)
 
 test: $(READY) ## Every test that needs nothing but this machine
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests
 
 ui: $(READY) ## The Dagster UI on http://127.0.0.1:3000 (PORT=3000)
 	@$(BIN)/python -m cluster_assets.ui --port $(or $(PORT),3000)

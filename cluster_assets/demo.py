@@ -39,10 +39,8 @@ def demo(first: str, last: str) -> None:
     for name in PIPELINES:
         run_days(load_pipeline_named(name, (PACKAGED_DEFS,)), days, settings, force=False)
     _print_summary(settings, first, last)
-    console.print(
-        f"\n{len(days)} days of {len(PIPELINES)} pipelines in {time.perf_counter() - started:.0f} s"
-    )
-    console.print(_NEXT.format(day=last), highlight=False, markup=False)
+    click.echo(f"\n{len(days)} days of {len(PIPELINES)} pipelines in {time.perf_counter() - started:.0f} s")
+    click.echo(_NEXT.format(day=last))
 
 
 def _print_summary(settings: Settings, first: str, last: str) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import duckdb
 import sqlglot.expressions as exp
 
-from cluster_assets.domain.errors import SpecError
+from cluster_assets.domain.errors import EngineError, SpecError
+from cluster_assets.stages.published import published_day
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +42,8 @@ def export_table(ledger: Ledger, table: str, day: Day, output: Path) -> int:
 
     Raises:
         SpecError: Unknown table or file ending.
-        UpstreamMissingError: The day is not published.
+        UpstreamMissingError: The day has no clusters yet.
+        EngineError: The file cannot be written, or a data file cannot be read.
     """
     if table not in TABLES:
         raise SpecError(f"there is no table {table!r}", remedy=f"choose one of: {', '.join(TABLES)}")
@@ -51,7 +53,7 @@ def export_table(ledger: Ledger, table: str, day: Day, output: Path) -> int:
             f"cannot tell the format of {output.name!r}",
             remedy=f"let the file end in one of: {', '.join(_FORMATS)}",
         )
-    manifest = ledger.require(TABLES[table], day)
+    manifest = published_day(ledger, day)[TABLES[table]]
     query = _query(manifest.tables[table], ledger.uris(manifest, table))
     return _copy(query, options, output)
 
@@ -72,14 +74,21 @@ def _query(data: TableData, uris: tuple[str, ...]) -> exp.Select:
 
 
 def _copy(query: exp.Select, options: str, output: Path) -> int:
-    output.parent.mkdir(parents=True, exist_ok=True)
     draft = output.with_name(f".{output.name}.{uuid.uuid4().hex}")
     target = exp.Literal.string(str(draft)).sql(dialect="duckdb")
     try:
+        output.parent.mkdir(parents=True, exist_ok=True)
         with duckdb.connect() as connection:
             statement = f"COPY ({query.sql(dialect='duckdb')}) TO {target} ({options})"
             rows = int(connection.execute(statement).fetchall()[0][0])
         draft.replace(output)
+    except (duckdb.Error, OSError) as error:
+        raise EngineError(
+            f"the table could not be written: {error}",
+            where=str(output),
+            remedy="choose a file in a folder that exists and is writable",
+        ) from error
     finally:
-        draft.unlink(missing_ok=True)
+        if draft.exists():
+            draft.unlink()
     return rows

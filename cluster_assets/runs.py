@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import dagster as dg
 import yaml
@@ -32,7 +33,9 @@ def prepare_home(settings: Settings) -> None:
     # The file in the project folder serves commands without DAGSTER_HOME, for the default home.
     config["storage"]["sqlite"]["base_dir"] = str(home)
     config["compute_logs"]["config"]["base_dir"] = str(home / "storage")
-    (home / "dagster.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    draft = home / f".dagster.yaml.{uuid4().hex}"
+    draft.write_text(yaml.safe_dump(config), encoding="utf-8")
+    draft.replace(home / "dagster.yaml")
     os.environ.setdefault("DAGSTER_HOME", str(home))
     # One write per batch of events instead of one per event: three times less overhead on SQLite.
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", EVENTS_PER_WRITE)
@@ -75,6 +78,23 @@ def _materialize_range(
             run_config={"ops": steps, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     except dg.Failure as failure:
+        _finish_days_before(failure, spec, days, settings, instance, force=force)
         if isinstance(failure.__cause__, ClusterAssetsError):
             raise failure.__cause__ from failure
         raise
+
+
+def _finish_days_before(
+    failure: dg.Failure,
+    spec: PipelineSpec,
+    days: Sequence[Day],
+    settings: Settings,
+    instance: dg.DagsterInstance,
+    *,
+    force: bool,
+) -> None:
+    """Bring the days before the failed one to their end: one bad day must not hold up the good ones."""
+    failed = str(failure.metadata["day"].value) if "day" in failure.metadata else days[0].key
+    good = [day for day in days if day.key < failed]
+    if good:
+        _materialize_range(spec, good, settings, instance, force=force)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from cluster_assets.stages.published import published_day
+
 if TYPE_CHECKING:
     from cluster_assets.domain.manifests import Manifest, Metric
     from cluster_assets.domain.partitions import Day
@@ -56,15 +58,16 @@ class DaySummary:
 
 
 def summarize_day(ledger: Ledger, day: Day) -> DaySummary:
-    """Sum up the published stages of a day.
+    """Sum up a published day.
 
     Raises:
-        UpstreamMissingError: A stage of the day is not published.
+        UpstreamMissingError: The day has no clusters yet.
     """
+    manifests = published_day(ledger, day)
     raw, points, candidates, clusters = (
-        ledger.require(stage, day) for stage in ("raw", "points", "candidates", "clusters")
+        manifests[stage] for stage in ("raw", "points", "candidates", "clusters")
     )
-    stages = (raw, points, candidates, clusters)
+    stages = tuple(manifests.values())
     return DaySummary(
         pipeline=ledger.pipeline,
         day=day,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from typing import TYPE_CHECKING
 
@@ -56,12 +57,14 @@ def run_days(spec: PipelineSpec, days: tuple[Day, ...], settings: Settings, *, f
 
 
 def _check_partitions(spec: PipelineSpec, days: tuple[Day, ...]) -> None:
-    last = spec.last_day
-    outside = [day for day in days if day < spec.first_day or (last is not None and last < day)]
+    # Today is not over: its partition begins to exist tomorrow, as Dagster has it.
+    yesterday = Day(dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1))
+    last = min(spec.last_day or yesterday, yesterday)
+    outside = [day for day in days if not spec.first_day <= day <= last]
     if outside:
         raise SpecError(
             f"{outside[0]} is not a partition of {spec.name}",
-            where=f"days from {spec.first_day} to {last or 'yesterday'}",
+            where=f"days from {spec.first_day} to {last}",
             remedy="choose a day in that range, or change start_date or end_date in the YAML",
         )
 

@@ -87,8 +87,9 @@ def collect(
 ) -> Collection:
     """Remove superseded manifests, their files, and the files of attempts that never committed.
 
-    Kept are: the published manifest of each day and every later one; a manifest whose successor is
-    younger than `retention`, since somebody may still read it; each file a kept manifest names; and
+    Kept are: the published manifest of each day and every later one; what the published clusters of
+    the day were made from; a manifest whose successor is younger than `retention`, since somebody may
+    still read it; each file a kept manifest names; and
     attempts whose newest file is younger than `retention` or an hour. Manifests go before their
     files, so that a collection killed midway leaves orphans for the next one, never a broken day.
 
@@ -139,6 +140,9 @@ def _garbage(
 ) -> list[StoredObject]:
     """Manifests that may go, then the files that nothing refers to without them."""
     dead = _superseded(catalog, place, found, ages.superseded)
+    dead -= _read_through_clusters(
+        store, catalog, place, {version: found.manifests[version] for version in dead}
+    )
     live = [_read(store, found.manifests[version]) for version in sorted(found.manifests.keys() - dead)]
     finished = _attempts_of(store, [found.manifests[version] for version in dead])
     finished |= {manifest.attempt for manifest in live}
@@ -163,6 +167,21 @@ def _superseded(catalog: Catalog, place: StageDay, found: _Found, before: dt.dat
     return {
         version for version, successor in pairwise(versions) if found.manifests[successor].modified < before
     }
+
+
+def _read_through_clusters(
+    store: ObjectStore, catalog: Catalog, place: StageDay, manifests: Mapping[int, StoredObject]
+) -> set[int]:
+    """Versions that the published clusters of the day were made from; readers go through those."""
+    pointer = catalog.current(place.pipeline, "clusters", place.day)
+    if pointer is None or not manifests or place.stage == "clusters":
+        return set()
+    try:
+        clusters = read_manifest(store.read(pointer.manifest_key), where=store.uri(pointer.manifest_key))
+    except FileNotFoundError as error:
+        raise IntegrityError("the published clusters have no manifest", where=pointer.manifest_key) from error
+    wanted = clusters.inputs.get(place.stage)
+    return {version for version, stored in manifests.items() if _read(store, stored).content_digest == wanted}
 
 
 def _read(store: ObjectStore, stored: StoredObject) -> Manifest:

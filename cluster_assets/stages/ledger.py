@@ -21,7 +21,7 @@ from cluster_assets.stages.drafts import Attempt, Draft, seal_tables, stored_siz
 from cluster_assets.stages.layout import SCRATCH, ManifestKey, StageDay, parse_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from cluster_assets.domain.partitions import Day
     from cluster_assets.ports import Catalog, ObjectStore
@@ -119,6 +119,18 @@ class Ledger:
                 remedy=_run_again(place),
             )
         return manifest
+
+    def history(self, stage: str, day: Day) -> Iterator[Manifest]:
+        """All manifests of a day, the newest first.
+
+        Raises:
+            IntegrityError: One of them is unreadable.
+        """
+        place = self._place(stage, day)
+        for version in reversed(self._versions(place)):
+            manifest = self._read(place, version)
+            if manifest is not None:
+                yield manifest
 
     def find_reusable(self, stage: str, day: Day, input_digest: str) -> Manifest | None:
         """The finished work for these inputs, published; None when the day must be computed.

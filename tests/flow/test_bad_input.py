@@ -18,6 +18,8 @@ from cluster_assets.domain.errors import (
     TooManyPairsError,
 )
 from cluster_assets.domain.partitions import parse_day
+from cluster_assets.stages.published import published_day
+from cluster_assets.summaries import summarize_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,19 +58,21 @@ def source(lake: Path, **more: Any) -> dict[str, Any]:
     return {"files": f"{lake}/*.parquet", "time_column": "event_time", **more}
 
 
+def seen(run: Runner, day: str) -> dict[str, object] | None:
+    """What a reader sees of the day; None when it was never published."""
+    if run.ledger.current("clusters", parse_day(day)) is None:
+        return None
+    return dict(published_day(run.ledger, parse_day(day)))
+
+
 def told(run: Runner, error: type[ClusterAssetsError], *texts: str, day: str = DAY) -> None:
     """The run fails with that error, its text says all of `texts`, and what was published stays."""
-    # Points do not depend on the threshold: a day of too many pairs has good points.
-    stages = (
-        ("candidates", "clusters") if error is TooManyPairsError else ("points", "candidates", "clusters")
-    )
-    before = {stage: run.ledger.current(stage, parse_day(day)) for stage in stages}
+    before = seen(run, day)
     with pytest.raises(error) as caught:
         run.run(day)
     for text in (*texts, "remedy:"):
         assert text in str(caught.value)
-    for stage, manifest in before.items():
-        assert run.ledger.current(stage, parse_day(day)) == manifest
+    assert seen(run, day) == before
 
 
 def test_no_file_matches(runner: Make, tmp_path: Path) -> None:
@@ -217,6 +221,21 @@ def test_a_threshold_that_makes_everything_a_pair(
     enough = runner(raw=source(tmp_path / "lake"), limits={"max_pairs": 1_000_000}, **spec)
     assert len(enough.run(DAY)["candidates"].manifest.tables["candidates"].files) == 1
     assert len(enough.table("candidates", DAY)) == pairs
+
+
+def test_a_published_day_stays_whole_when_its_next_making_fails_half_way(runner: Make, lake: Path) -> None:
+    run = runner(raw=source(lake), limits={"max_pairs": 5}, **VECTOR)
+    run.run(DAY)
+    members, clusters = run.table("members", DAY), run.table("clusters", DAY)
+    write(lake / "b.parquet", "('0', 1.0, 1.1, 't'), ('aa', 1.05, 1.0, 't'), ('e', 1.2, 1.1, 't')")
+    told(run, TooManyPairsError, "max_pairs")
+    day = published_day(run.ledger, parse_day(DAY))
+    newest = run.ledger.require("points", parse_day(DAY))
+    assert newest.version > day["points"].version, "points went on; readers must not see them yet"
+    joined = clusters.merge(members, on=["entity", "point_id"])
+    assert len(joined) == len(clusters) == 4
+    assert day["points"].tables["members"].rows == 4
+    assert summarize_day(run.ledger, parse_day(DAY)).entities == 4
 
 
 def test_more_source_bytes_than_allowed(runner: Make, tmp_path: Path) -> None:

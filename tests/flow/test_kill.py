@@ -108,3 +108,34 @@ def test_killed_before_the_first_day_was_ever_published(
     survivors = table_digests(tmp_path)
     cluster_assets("run", "attackers", "--day", FIRST, "--to", LAST, "--force")
     assert table_digests(tmp_path) == survivors
+
+
+def test_killed_while_the_source_changed(
+    lake: Path, tmp_path: Path, cluster_assets: Callable[..., object]
+) -> None:
+    """A reader sees all tables of a day from the old source, or all from the new one."""
+    states = []
+    for seed in (8, 7):
+        write_sample(SampleConfig(output=lake, first_day=DAYS[0], days=len(DAYS), entities=400, seed=seed))
+        cluster_assets("run", "attackers", "--day", FIRST, "--to", LAST)
+        states.append(by_day(table_digests(tmp_path)))
+    assert states[0] != states[1]
+    rng = random.Random(7)  # noqa: S311 - moments, not secrets
+    for seed in (8, 7, 8, 7, 8):
+        write_sample(SampleConfig(output=lake, first_day=DAYS[0], days=len(DAYS), entities=400, seed=seed))
+        process = start_run()
+        try:
+            process.wait(timeout=rng.uniform(1.5, 5.0))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for day, digests in by_day(table_digests(tmp_path)).items():
+            assert digests in (states[0][day], states[1][day]), f"{day} is neither old nor new"
+    cluster_assets("run", "attackers", "--day", FIRST, "--to", LAST)
+    assert by_day(table_digests(tmp_path)) == states[0]
+
+
+def by_day(digests: dict[tuple[str, str], str]) -> dict[str, dict[str, str]]:
+    return {
+        day.key: {table: digest for (key, table), digest in digests.items() if key == day.key} for day in DAYS
+    }

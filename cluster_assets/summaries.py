@@ -64,14 +64,12 @@ def summarize_day(ledger: Ledger, day: Day) -> DaySummary:
         UpstreamMissingError: The day has no clusters yet.
     """
     manifests = published_day(ledger, day)
-    raw, points, candidates, clusters = (
-        manifests[stage] for stage in ("raw", "points", "candidates", "clusters")
-    )
+    points, candidates, clusters = (manifests[stage] for stage in ("points", "candidates", "clusters"))
     stages = tuple(manifests.values())
     return DaySummary(
         pipeline=ledger.pipeline,
         day=day,
-        rows=int(_metric(raw, "rows")),
+        rows=int(_metric(points, "rows")),
         entities=int(_metric(clusters, "entities")),
         excluded=int(_metric(points, "excluded")),
         points=points.tables["points"].rows,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cluster_assets.domain.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from cluster_assets.domain.manifests import Manifest
     from cluster_assets.domain.partitions import Day
@@ -20,29 +20,32 @@ if TYPE_CHECKING:
 
 
 def published_day(ledger: Ledger, day: Day) -> Mapping[str, Manifest]:
-    """The manifests of a day by stage, all of one making.
+    """The manifests of a day by stage, all of one making; `raw` only while it is kept.
 
     Raises:
         UpstreamMissingError: The day has no clusters yet.
         IntegrityError: What the clusters were made from is gone.
     """
     clusters = ledger.require("clusters", day)
-    points = _version(ledger, "points", day, lambda found: found.content_digest == clusters.inputs["points"])
-    candidates = _version(
-        ledger, "candidates", day, lambda found: found.content_digest == clusters.inputs["candidates"]
-    )
-    raw = _version(
-        ledger, "raw", day, lambda found: found.metrics["source_digest"] == points.inputs["source"]
-    )
-    return {"raw": raw, "points": points, "candidates": candidates, "clusters": clusters}
+    points = _version(ledger, "points", day, clusters.inputs["points"])
+    candidates = _version(ledger, "candidates", day, clusters.inputs["candidates"])
+    return {**_raw(ledger, day, points), "points": points, "candidates": candidates, "clusters": clusters}
 
 
-def _version(ledger: Ledger, stage: str, day: Day, fits: Callable[[Manifest], bool]) -> Manifest:
+def _version(ledger: Ledger, stage: str, day: Day, content_digest: str) -> Manifest:
     for manifest in ledger.history(stage, day):
-        if fits(manifest):
+        if manifest.content_digest == content_digest:
             return manifest
     raise IntegrityError(
         f"the {stage} that the clusters of {day} were made from are gone",
         where=f"{ledger.pipeline}, {day}",
         remedy=f"compute the day again: cluster-assets run {ledger.pipeline} --day {day}",
     )
+
+
+def _raw(ledger: Ledger, day: Day, points: Manifest) -> Mapping[str, Manifest]:
+    """What `raw` recorded then; it holds no data, so gc may have taken it."""
+    for manifest in ledger.history("raw", day):
+        if manifest.metrics["source_digest"] == points.inputs["source"]:
+            return {"raw": manifest}
+    return {}

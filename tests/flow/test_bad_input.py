@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -18,12 +20,12 @@ from cluster_assets.domain.errors import (
     TooManyPairsError,
 )
 from cluster_assets.domain.partitions import parse_day
+from cluster_assets.stages.garbage import collect
 from cluster_assets.stages.published import published_day
 from cluster_assets.summaries import summarize_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.flow.conftest import Runner
 
@@ -235,6 +237,11 @@ def test_a_published_day_stays_whole_when_its_next_making_fails_half_way(runner:
     joined = clusters.merge(members, on=["entity", "point_id"])
     assert len(joined) == len(clusters) == 4
     assert day["points"].tables["members"].rows == 4
+    assert summarize_day(run.ledger, parse_day(DAY)).entities == 4
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(days=30)
+    collect(run.backend.store, run.backend.catalog, retention=dt.timedelta(0), now=later)
+    for table in ("points", "members"):
+        assert all(Path(uri).is_file() for uri in run.ledger.uris(day["points"], table))
     assert summarize_day(run.ledger, parse_day(DAY)).entities == 4
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 import click
 from rich.console import Console
 
+from cluster_assets.cli import run_command
 from cluster_assets.cli.run import run_days
 from cluster_assets.cli.show import print_summary
 from cluster_assets.composition import open_storage
-from cluster_assets.domain.errors import ClusterAssetsError
 from cluster_assets.domain.partitions import days_between, parse_day
 from cluster_assets.pipeline_files import load_pipeline_named
 from cluster_assets.sample import SampleConfig, write_sample
@@ -31,7 +30,7 @@ def demo(first: str, last: str) -> None:
     settings = load_settings()
     days = tuple(days_between(parse_day(first), parse_day(last)))
     console = Console(stderr=True)
-    if "CLUSTER_REAL_DATA" in settings.source_variables:
+    if settings.source_variables.get("CLUSTER_REAL_DATA"):
         console.print("source: the real honeypot data in CLUSTER_REAL_DATA", highlight=False)
     else:
         report = write_sample(SampleConfig(output=settings.lake_dir, first_day=days[0], days=len(days)))
@@ -59,8 +58,4 @@ Look next:
   .venv/bin/cluster-assets new --help                  your own table in five minutes"""
 
 if __name__ == "__main__":
-    try:
-        demo()
-    except ClusterAssetsError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
+    run_command(demo)

@@ -10,9 +10,9 @@ from uuid import uuid4
 import sqlglot.expressions as exp
 
 from cluster_assets.composition import open_backend
-from cluster_assets.domain.errors import ClusterAssetsError
+from cluster_assets.domain.errors import ClusterAssetsError, SpecError
 from cluster_assets.domain.tables import LABELS
-from cluster_assets.pipeline_files import find_pipeline_files, load_pipeline
+from cluster_assets.pipeline_files import load_pipeline, scan_pipeline_files
 from cluster_assets.pipeline_spec import Limits
 from cluster_assets.ports import Statement
 from cluster_assets.stages.source import locate_source, source_schema
@@ -41,15 +41,20 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
     with open_backend(settings) as backend:
         findings.append(_try(f"SQL engine {backend.engine.name}", lambda: _query(backend)))
         findings.append(_try("worker", lambda: _invoke(backend, settings)))
-        findings.append(
-            _try("pipeline files", lambda: f"{len(find_pipeline_files(settings.defs_dirs))} found")
-        )
-        if findings[-1].ok:
-            files = find_pipeline_files(settings.defs_dirs)
-            findings += [
-                _try(f"pipeline {file.name}", partial(_pipeline, backend, file.path)) for file in files
-            ]
+        findings += _pipelines(backend, settings)
     return tuple(findings)
+
+
+def _pipelines(backend: Backend, settings: Settings) -> list[Finding]:
+    try:
+        found = scan_pipeline_files(settings.defs_dirs)
+    except SpecError as error:
+        return [Finding("pipeline files", ok=False, text=str(error))]
+    return [
+        Finding("pipeline files", ok=True, text=f"{len(found.files)} found"),
+        *(Finding(f"pipeline file {file.path}", ok=False, text=str(file.error)) for file in found.broken),
+        *(_try(f"pipeline {file.name}", partial(_pipeline, backend, file.path)) for file in found.files),
+    ]
 
 
 def _try(name: str, check: Callable[[], str]) -> Finding:

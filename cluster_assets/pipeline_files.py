@@ -13,7 +13,7 @@ from cluster_assets.domain.errors import SpecError
 from cluster_assets.pipeline_spec import PipelineSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
@@ -41,13 +41,43 @@ class PipelineFile:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class BrokenFile:
+    """A YAML file that cannot be taken; `name` is the pipeline it would define, as far as one can tell."""
+
+    path: Path
+    name: str
+    error: SpecError
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFiles:
+    """What stands below folders of definitions: pipeline files by name, and what cannot be taken."""
+
+    files: tuple[PipelineFile, ...]
+    broken: tuple[BrokenFile, ...]
+
+
 def find_pipeline_files(folders: Iterable[Path]) -> tuple[PipelineFile, ...]:
     """All pipeline files below the folders, by name.
 
     Raises:
         SpecError: A folder does not exist, a file is no YAML, or two files define one name.
     """
+    found = scan_pipeline_files(folders)
+    if found.broken:
+        raise found.broken[0].error
+    return found.files
+
+
+def scan_pipeline_files(folders: Iterable[Path]) -> FoundFiles:
+    """All pipeline files below the folders; those that cannot be taken stand by themselves.
+
+    Raises:
+        SpecError: A folder does not exist.
+    """
     found: dict[str, PipelineFile] = {}
+    broken: list[BrokenFile] = []
     for folder in folders:
         if not folder.is_dir():
             raise SpecError(
@@ -56,52 +86,62 @@ def find_pipeline_files(folders: Iterable[Path]) -> tuple[PipelineFile, ...]:
                 remedy="create it, or unset CLUSTER_DEFS",
             )
         for path in sorted(folder.rglob(FILE_NAME)):
-            name = _pipeline_name(path)
-            if name is None:
+            try:
+                name = _pipeline_name(path)
+            except SpecError as error:
+                broken.append(BrokenFile(path, path.parent.name, error))
                 continue
             if name in found:
-                raise SpecError(
+                twice = SpecError(
                     f"two files define the pipeline {name!r}",
                     where=f"{found[name].path} and {path}",
                     remedy="rename one of them",
                 )
-            found[name] = PipelineFile(path, name)
-    return tuple(found[name] for name in sorted(found))
+                broken.append(BrokenFile(path, name, twice))
+            elif name is not None:
+                found[name] = PipelineFile(path, name)
+    return FoundFiles(tuple(found[name] for name in sorted(found)), tuple(broken))
 
 
 def load_pipeline_named(name: str, folders: Iterable[Path]) -> PipelineSpec:
     """Load one pipeline by name; broken neighbours do not matter.
 
     Raises:
-        SpecError: No file defines it (the message lists what there is), or its file is wrong.
+        SpecError: No file defines it (the message lists what there is), two do, or its file is wrong.
     """
-    files = find_pipeline_files(folders)
-    for file in files:
-        if file.name == name:
-            return load_pipeline(file.path)
-    known = [file.name for file in files]
+    found = scan_pipeline_files(folders)
+    known = {file.name: file.path for file in found.files}
+    for broken in found.broken:
+        # A folder may be called as a pipeline that another file defines; only two definitions are in the way.
+        if broken.name == name and (name not in known or _defines(broken.path, name)):
+            raise broken.error
+    if name in known:
+        return load_pipeline(known[name])
+    if found.broken:
+        raise SpecError(
+            f"no file that can be read defines the pipeline {name!r}; this one cannot: "
+            f"{found.broken[0].error.what}",
+            where=found.broken[0].error.where,
+            remedy=f"mend that file, or choose one of: {', '.join(known) or 'none yet'}",
+        )
     raise SpecError(
-        f"there is no pipeline {name!r}" + _suggest(name, known),
+        f"there is no pipeline {name!r}" + _suggest(name, list(known)),
         remedy=f"choose one of: {', '.join(known) or 'none yet'}; or `cluster-assets new {name}`",
     )
 
 
-def load_pipeline(path: Path, *, text: str | None = None) -> PipelineSpec:
+def load_pipeline(path: Path) -> PipelineSpec:
     """Read and check one file.
-
-    Args:
-        path: The file, for reading and for messages.
-        text: Its text to be, when it is not written yet.
 
     Raises:
         SpecError: With file and line of each problem.
     """
-    node = _compose(path, text)
+    node = _compose(path)
     body = _construct(node, path)
     unknown = [key for key in body if key not in _DOCUMENT_KEYS]
     if body.get("type") != COMPONENT_TYPE or not isinstance(body.get("attributes"), dict) or unknown:
         raise SpecError(
-            f"not a pipeline file{': unknown key ' + unknown[0] if unknown else ''}",
+            f"not a pipeline file{f': unknown key {unknown[0]}' if unknown else ''}",
             where=f"{path}:{_line(node, tuple(unknown[:1]))}",
             remedy=f"it needs `type: {COMPONENT_TYPE}` and `attributes:`",
         )
@@ -109,6 +149,27 @@ def load_pipeline(path: Path, *, text: str | None = None) -> PipelineSpec:
         return PipelineSpec.model_validate(body["attributes"])
     except ValidationError as error:
         raise _spec_error(error, node, path) from error
+
+
+def check_attributes(attributes: Mapping[str, Any]) -> PipelineSpec:
+    """Check attributes that stand in no file yet.
+
+    Raises:
+        SpecError: With the key of each problem.
+    """
+    try:
+        return PipelineSpec.model_validate(dict(attributes))
+    except ValidationError as error:
+        node = yaml.compose(yaml.safe_dump({"attributes": dict(attributes)}), Loader=_Loader)
+        problems = [_problem(problem, _keys(problem, node)) for problem in error.errors()]
+        raise SpecError("; ".join(f"{key}: {text}" for key, text in problems)) from error
+
+
+def _defines(path: Path, name: str) -> bool:
+    try:
+        return _pipeline_name(path) == name
+    except SpecError:
+        return False
 
 
 def _pipeline_name(path: Path) -> str | None:
@@ -120,9 +181,15 @@ def _pipeline_name(path: Path) -> str | None:
     return str(name) if name is not None else path.parent.name
 
 
-def _compose(path: Path, text: str | None = None) -> yaml.Node:
+def _compose(path: Path) -> yaml.Node:
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8") if text is None else text, Loader=_Loader)
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError as error:
+        raise SpecError(
+            f"the file cannot be read: {error.strerror}", where=str(path), remedy="check its permissions"
+        ) from error
+    except RecursionError as error:
+        raise SpecError("the YAML is nested too deeply", where=str(path), remedy="flatten it") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
@@ -132,7 +199,7 @@ def _compose(path: Path, text: str | None = None) -> yaml.Node:
         ) from error
     if node is None:
         raise SpecError("the file is empty", where=str(path), remedy="see README, 'Your own table'")
-    _refuse_duplicate_keys(node, path)
+    _check_nodes(node, path, {})
     return node
 
 
@@ -140,7 +207,8 @@ def _construct(node: yaml.Node, path: Path) -> dict[str, Any]:
     loader = _Loader("")
     try:
         body = loader.construct_document(node)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:
+        # PyYAML lets through whatever a value like `!!bool maybe` made its conversion raise.
         raise SpecError(
             f"not valid YAML: {error}", where=str(path), remedy="mend the line named above"
         ) from error
@@ -149,45 +217,67 @@ def _construct(node: yaml.Node, path: Path) -> dict[str, Any]:
     return body
 
 
-def _refuse_duplicate_keys(node: yaml.Node, path: Path) -> None:
+def _check_nodes(node: yaml.Node, path: Path, done: dict[int, bool]) -> None:
+    """Refuse what no pipeline needs; `done` tells which nodes are finished, False while one is entered."""
+    if id(node) in done:
+        if not done[id(node)]:
+            raise SpecError(
+                "an alias stands inside what it refers to",
+                where=f"{path}:{node.start_mark.line + 1}",
+                remedy="write the value out instead of the alias",
+            )
+        return
+    done[id(node)] = False
     if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                raise SpecError(
-                    f"the key {key.value!r} stands twice",
-                    where=f"{path}:{key.start_mark.line + 1}",
-                    remedy="remove one of them",
-                )
-            seen.add(key.value)
-            _refuse_duplicate_keys(value, path)
+        _check_keys(node, path)
+        for _, value in node.value:
+            _check_nodes(value, path, done)
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            _refuse_duplicate_keys(item, path)
+            _check_nodes(item, path, done)
+    done[id(node)] = True
+
+
+def _check_keys(node: yaml.MappingNode, path: Path) -> None:
+    seen: set[str] = set()
+    for key, _ in node.value:
+        where = f"{path}:{key.start_mark.line + 1}"
+        if not isinstance(key, yaml.ScalarNode):
+            raise SpecError("a key is a list or a mapping", where=where, remedy="write a name as the key")
+        if key.value in seen:
+            raise SpecError(f"the key {key.value!r} stands twice", where=where, remedy="remove one of them")
+        seen.add(key.value)
 
 
 def _spec_error(error: ValidationError, node: yaml.Node, path: Path) -> SpecError:
-    problems = error.errors()
-    texts = [_problem(problem, node) for problem in problems]
-    first = _line(node, _keys(problems[0], node))
+    texts, lines = [], []
+    for problem in error.errors():
+        keys = _keys(problem, node)
+        key, text = _problem(problem, keys)
+        lines.append(_line(node, keys))
+        texts.append(f"{key} (line {lines[-1]}): {text}")
     return SpecError(
         "; ".join(texts),
-        where=f"{path}:{first}",
+        where=f"{path}:{lines[0]}",
         remedy="mend the YAML; `cluster-assets doctor` checks it again",
     )
 
 
-def _problem(problem: ErrorDetails, node: yaml.Node) -> str:
-    keys = _keys(problem, node)
-    dotted = ".".join(str(key) for key in keys[1:]) or "attributes"
+def _problem(problem: ErrorDetails, keys: tuple[str | int, ...]) -> tuple[str, str]:
+    """The dotted key of a problem and what is wrong with it."""
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         message = "unknown key" + _suggest(str(keys[-1]), _field_names())
     elif problem["type"] == "missing":
         message = "is missing"
+    elif problem["type"] == "union_tag_invalid":
+        choices = problem["ctx"]["expected_tags"].replace("', '", "' or '")
+        message = f"type must be {choices}, not {problem['ctx']['tag']!r}"
+    elif problem["type"] == "union_tag_not_found":
+        message = "type is missing"
     elif problem["type"] != "value_error" and not isinstance(problem["input"], dict | list):
         message = f"{message}, not {problem['input']!r}"
-    return f"{dotted} (line {_line(node, keys)}): {message}"
+    return ".".join(str(key) for key in keys[1:]) or "attributes", message
 
 
 def _keys(problem: ErrorDetails, node: yaml.Node) -> tuple[str | int, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -17,6 +18,8 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -50,6 +53,16 @@ def _check_day(text: str) -> str:
         return parse_day(text).key
     except SpecError as error:
         raise ValueError(f"{error.what}; {error.remedy}") from error
+
+
+# As Dagster accepts them; else it would refuse all pipelines together.
+_OWNER = re.compile(r"team:.+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}")
+
+
+def _check_owner(text: str) -> str:
+    if not _OWNER.fullmatch(text):
+        raise ValueError(f"{text!r} is no owner; write team:name or an e-mail address")
+    return text
 
 
 DayText = Annotated[str, BeforeValidator(_day_text), AfterValidator(_check_day)]
@@ -208,7 +221,9 @@ class PipelineSpec(Part):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")
     description: str = ""
-    owners: list[str] = Field(default_factory=list, description="team:name or an e-mail address")
+    owners: list[Annotated[str, AfterValidator(_check_owner)]] = Field(
+        default_factory=list, description="team:name or an e-mail address"
+    )
     start_date: DayText = Field(description="First daily partition")
     end_date: DayText | None = Field(None, description="Last daily partition; open when left out")
     raw: Raw
@@ -223,17 +238,26 @@ class PipelineSpec(Part):
     schedule: Schedule | None = None
     limits: Limits = Field(default_factory=Limits)
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> PipelineSpec:
-        fitting = METRICS_OF[self.features.kind]
-        if self.distance.metric not in fitting:
+    # Validators of fields, not of the model, so that an error stands at the line of its key. A part that
+    # was refused itself is not in `info.data`.
+    @field_validator("end_date")
+    @classmethod
+    def _ends_after_its_start(cls, end: str | None, info: ValidationInfo) -> str | None:
+        start = info.data.get("start_date")
+        if end is not None and start is not None and end < start:
+            raise ValueError(f"end_date {end} comes before start_date {start}")
+        return end
+
+    @field_validator("distance")
+    @classmethod
+    def _fits_the_features(cls, distance: Distance, info: ValidationInfo) -> Distance:
+        features = info.data.get("features")
+        if features is not None and distance.metric not in METRICS_OF[features.kind]:
             raise ValueError(
-                f"distance.metric {self.distance.metric} does not fit features.{self.features.kind}; "
-                f"use {' or '.join(fitting)}"
+                f"distance.metric {distance.metric} does not fit features.{features.kind}; "
+                f"use {' or '.join(METRICS_OF[features.kind])}"
             )
-        if self.end_date is not None and self.end_date < self.start_date:
-            raise ValueError(f"end_date {self.end_date} comes before start_date {self.start_date}")
-        return self
+        return distance
 
     @property
     def first_day(self) -> Day:

@@ -3,28 +3,54 @@
 from __future__ import annotations
 
 import os
-from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from dotenv import dotenv_values
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cluster_assets.domain.errors import SpecError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 PACKAGED_DEFS = Path(__file__).resolve().parent / "defs"
+ENV_FILE = PROJECT_ROOT / ".env"
+
+
+def _in_project(path: Path) -> Path:
+    """The same place from whatever folder a command is started in."""
+    try:
+        return (PROJECT_ROOT / path.expanduser()).resolve()
+    except RuntimeError as error:
+        raise ValueError("names the home folder of a user that does not exist") from error
+
+
+ProjectPath = Annotated[Path, AfterValidator(_in_project)]
 
 
 class Settings(BaseSettings):
-    """Where things are and what this machine may use."""
+    """Where things are and what this machine may use.
 
-    model_config = SettingsConfigDict(env_prefix="CLUSTER_", env_file=".env", extra="ignore", frozen=True)
+    `.env` is the one in the project folder, and relative paths are below that folder. An empty variable
+    counts as unset.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="CLUSTER_", env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     target: Literal["local"] = Field("local", description="Where SQL, files and workers run")
-    home: Path = Field(Path(".cluster"), description="Everything local: lake, warehouse, Dagster storage")
-    defs: Path | None = Field(None, description="A further folder of pipeline YAMLs")
-    duckdb_database: Path | None = Field(None, description="DuckDB file whose tables `raw.table` may name")
+    home: ProjectPath = Field(
+        PROJECT_ROOT / ".cluster",
+        description="Everything local: lake, warehouse, Dagster storage; relative to the project folder",
+    )
+    defs: ProjectPath | None = Field(
+        None, description="A further folder of pipeline YAMLs; relative to the project folder"
+    )
+    duckdb_database: ProjectPath | None = Field(
+        None,
+        description="DuckDB file whose tables `raw.table` may name; relative to the project folder",
+    )
     sql_threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     sql_memory_mb: int = Field(4096, ge=256, description="Memory of the SQL engine before it spills to disk")
     worker_slots: int = Field(
@@ -35,10 +61,10 @@ class Settings(BaseSettings):
     days_per_run: int = Field(30, ge=1, description="Days a backfill puts into one Dagster run")
     retention_days: float = Field(7, ge=0, description="How long gc keeps what nothing refers to")
 
-    @cached_property
+    @property
     def home_dir(self) -> Path:
-        """`home` as an absolute path; relative ones are below the project."""
-        return (PROJECT_ROOT / self.home.expanduser()).resolve()
+        """`home`, an absolute path."""
+        return self.home
 
     @property
     def warehouse_dir(self) -> Path:
@@ -68,12 +94,13 @@ class Settings(BaseSettings):
     @property
     def defs_dirs(self) -> tuple[Path, ...]:
         """Folders that may hold `<pipeline>/defs.yaml`."""
-        return (PACKAGED_DEFS,) if self.defs is None else (PACKAGED_DEFS, self.defs.expanduser().resolve())
+        return (PACKAGED_DEFS,) if self.defs is None else (PACKAGED_DEFS, self.defs)
 
     @property
     def source_variables(self) -> dict[str, str]:
-        """What `${NAME}` in `raw.files` may stand for."""
-        return os.environ | {"CLUSTER_HOME": str(self.home_dir)}
+        """What `${NAME}` in `raw.files` may stand for: `.env`, and the environment over it."""
+        written = {name: value for name, value in dotenv_values(ENV_FILE).items() if value is not None}
+        return written | os.environ | {"CLUSTER_HOME": str(self.home_dir)}
 
 
 def load_settings() -> Settings:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import sqlglot.expressions as exp
 
+from cluster_assets.column_types import ONLY_NULLS, wider
 from cluster_assets.domain.errors import SourceMissingError, SourceSchemaError, SpecError
 from cluster_assets.expressions import parse_expression
 from cluster_assets.features.raw_columns import feature_texts
@@ -33,10 +34,6 @@ _ENDINGS = {
     ".ndjson": "json",
 }
 _BRACES = re.compile(r"\$\{|\}")
-# What a Parquet column without a single value may be typed as; it fits every type.
-_ONLY_NULLS = '"null"'
-# Types that one reader may widen to the other without losing a value, narrow ones first.
-_WIDENING = (("tinyint", "smallint", "integer", "bigint"), ("real", "double"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,21 +217,30 @@ def check_columns(
     names = tuple(dict.fromkeys([*needed, *contract]))
     schema: dict[str, str] = {}
     first_seen: dict[str, str] = {}
+    spellings: dict[str, str] = {}
+    form = relation.format if isinstance(relation, FileRelation) else "table"
+    guessed = form in ("csv", "json")
     for place, columns in found.items():
+        if guessed and not columns:
+            continue  # a file of no bytes
         types = {column.name.lower(): column.type for column in columns}
         for name in names:
             kind = types.get(name.lower())
             if kind is None:
                 raise _missing(name, place, [column.name for column in columns], contract.get(name))
-            expected = contract.get(name) or schema.get(name, kind)
-            if kind == _ONLY_NULLS:
+            spelled = next(column.name for column in columns if column.name.lower() == name.lower())
+            if form == "json" and spellings.setdefault(name, spelled) != spelled:
+                raise _respelled(place, spelled, spellings[name])
+            if kind == ONLY_NULLS:
                 continue
-            if kind != expected and (name in contract or not _widens(kind, expected)):
+            expected = contract.get(name) or schema.get(name, kind)
+            both = wider(kind, expected, guessed=guessed)
+            if both is None or (name in contract and kind != expected):
                 raise _retyped(name, place, (expected, kind), None if name in contract else first_seen[name])
-            schema[name] = _wider(kind, schema.get(name, kind))
+            schema[name] = both
             first_seen.setdefault(name, place)
         for column in columns:
-            if column.type != _ONLY_NULLS:
+            if column.type != ONLY_NULLS:
                 schema.setdefault(column.name, column.type)
     return {name: contract.get(name, "varchar") for name in names} | schema
 
@@ -265,19 +271,18 @@ def _retyped(name: str, place: str, types: tuple[str, str], first: str | None) -
     return SourceSchemaError(
         f"the column {name} is {found}, not {expected} {says}",
         where=place,
-        remedy="write the file again with the agreed type" + ("" if first else ", or correct raw.columns"),
+        remedy="write the file again with the agreed type, or "
+        + (f"declare it: raw.columns: {{{name}: varchar}}" if first else "correct raw.columns"),
     )
 
 
-def _widens(one: str, other: str) -> bool:
-    return any(one in family and other in family for family in _WIDENING)
-
-
-def _wider(one: str, other: str) -> str:
-    for family in _WIDENING:
-        if one in family and other in family:
-            return max(one, other, key=family.index)
-    return one
+def _respelled(place: str, spelled: str, first: str) -> SourceSchemaError:
+    """JSON keys differ by case; read as one column, one of them would be null."""
+    return SourceSchemaError(
+        f"the column {spelled} is spelled {first} in another file",
+        where=place,
+        remedy="write the key the same way in all JSON files",
+    )
 
 
 def _format_of(uri: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from cluster_assets.cli import run_command
 from cluster_assets.runs import prepare_home
 from cluster_assets.settings import PROJECT_ROOT, load_settings
 
@@ -25,4 +26,4 @@ def ui(host: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    ui()
+    run_command(ui)

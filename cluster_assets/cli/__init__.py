@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
 from cluster_assets.domain.errors import ClusterAssetsError
+from cluster_assets.settings import load_settings
 
 # Each command is imported when it is asked for: Dagster alone takes a second, and only `run` needs it.
 COMMANDS = {
@@ -46,10 +48,30 @@ def commands() -> None:
 
 
 def main() -> None:
-    """Run a command; our own errors end it with their text and exit status 1."""
+    """The entry point of `cluster-assets`."""
+    run_command(commands)
+
+
+def run_command(command: click.Command) -> None:
+    """Run a command; our own errors and the system's end it with their text and exit status 1."""
     try:
-        commands()
+        command()
     except ClusterAssetsError as error:
-        click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-        click.echo(str(error), err=True)
-        sys.exit(1)
+        _fail(error)
+    except OSError as error:
+        _fail(_system_error(error))
+
+
+def _fail(error: ClusterAssetsError) -> NoReturn:
+    click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(str(error), err=True)
+    sys.exit(1)
+
+
+def _system_error(error: OSError) -> ClusterAssetsError:
+    home = f"{load_settings().home_dir} (CLUSTER_HOME)"
+    return ClusterAssetsError(
+        f"the system refused: {error.strerror or error}",
+        where=str(error.filename) if error.filename is not None else None,
+        remedy=f"check that the path can be made, read and written, and that {home} is a folder with room",
+    )

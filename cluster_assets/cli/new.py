@@ -8,17 +8,22 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 
+from cluster_assets import features as feature_plans
 from cluster_assets.composition import open_backend
 from cluster_assets.domain.errors import SpecError
 from cluster_assets.domain.partitions import check_name
 from cluster_assets.expressions import split_expressions
-from cluster_assets.pipeline_files import COMPONENT_TYPE, FILE_NAME, find_pipeline_files, load_pipeline
+from cluster_assets.pipeline_files import COMPONENT_TYPE, FILE_NAME, check_attributes, scan_pipeline_files
 from cluster_assets.settings import PACKAGED_DEFS, PROJECT_ROOT, load_settings
+from cluster_assets.ports import Statement
 from cluster_assets.stages.first_day import find_first_day
+from cluster_assets.stages.source import locate_source, source_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from cluster_assets.backend import Backend
+    from cluster_assets.domain.partitions import Day
     from cluster_assets.pipeline_spec import PipelineSpec
 
 _METRIC_OF_KIND = {"set": "jaccard", "vector": "euclidean", "geo": "haversine"}
@@ -79,13 +84,13 @@ def new(name: str, defs: Path | None, replace: bool, **given: Any) -> None:
     _refuse_existing(name, path, replace, (PACKAGED_DEFS, folder))
     start = given["start_date"]
     draft = _attributes(name, given, start or "1970-01-01")
-    spec = _check(draft, path)
+    spec = _check(draft)
     with open_backend(settings) as backend:
-        # Found in any case: it reads the source once and so checks files, columns and types.
-        first = find_first_day(spec, backend)
+        # Tried in any case: it checks files, columns, types and expressions.
+        first = _try_source(spec, backend)
     if start is None:
         draft["start_date"] = first.key
-        _check(draft, path)
+        _check(draft)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(_text(draft), encoding="utf-8")
     click.echo(f"wrote {path}")
@@ -93,7 +98,7 @@ def new(name: str, defs: Path | None, replace: bool, **given: Any) -> None:
 
 
 def _refuse_existing(name: str, path: Path, replace: bool, folders: tuple[Path, ...]) -> None:
-    existing = [file for folder in folders if folder.is_dir() for file in find_pipeline_files([folder])]
+    existing = [file for folder in folders if folder.is_dir() for file in scan_pipeline_files([folder]).files]
     taken = next((file.path for file in existing if file.name == name and file.path != path), None)
     if taken is None and path.exists() and not replace:
         taken = path
@@ -140,9 +145,9 @@ def _features(given: Mapping[str, Any]) -> dict[str, Any]:
     if given["set_"]:
         features["set"] = given["set_"]
     if given["vector"]:
-        features["vector"] = [part for text in given["vector"] for part in split_expressions(text)]
+        features["vector"] = [part for text in given["vector"] for part in _split("--vector", text)]
     if given["geo"]:
-        parts = split_expressions(given["geo"])
+        parts = _split("--geo", given["geo"])
         if len(parts) != 2:
             raise SpecError(
                 f"--geo needs two expressions, found {len(parts)}",
@@ -154,6 +159,15 @@ def _features(given: Mapping[str, Any]) -> dict[str, Any]:
     return features
 
 
+def _split(option: str, text: str) -> list[str]:
+    try:
+        return split_expressions(text)
+    except ValueError as error:
+        raise SpecError(
+            f"{option}: {error}", where=f"{option} {text!r}", remedy="write expressions with commas between"
+        ) from error
+
+
 def _stable_path(files: str | None) -> str | None:
     """A relative path means the folder one stands in; in the YAML it must mean the same everywhere."""
     if files is None or "://" in files or files.startswith(("/", "$", "~")):
@@ -162,9 +176,32 @@ def _stable_path(files: str | None) -> str | None:
     return str(absolute.relative_to(PROJECT_ROOT) if absolute.is_relative_to(PROJECT_ROOT) else absolute)
 
 
-def _check(attributes: dict[str, Any], path: Path) -> PipelineSpec:
-    """Check the text as if it stood in its file, without leaving a broken file there."""
-    return load_pipeline(path, text=_text(attributes))
+def _check(attributes: dict[str, Any]) -> PipelineSpec:
+    try:
+        return check_attributes(attributes)
+    except SpecError as error:
+        raise SpecError(
+            error.what,
+            where="the options that stand for these keys; nothing was written",
+            remedy="change them; `cluster-assets new --help` lists all options",
+        ) from error
+
+
+def _try_source(spec: PipelineSpec, backend: Backend) -> Day:
+    """Compute the features of the first day once, so that what cannot be computed is told now.
+
+    Raises:
+        ClusterAssetsError: The source is missing or damaged, or an expression does not fit its columns.
+    """
+    source = locate_source(spec, backend, day=None)
+    schema = source_schema(spec, backend, source)
+    feature_plans.plan(spec, spec.first_day, schema)  # refuses a column that tells no day
+    first = find_first_day(spec, backend)
+    plan = feature_plans.plan(spec, first, schema)
+    # The summary reads every feature; a bare count would let the engine skip their computation.
+    tree = plan.summary.tree.copy().with_("features", as_=plan.features.tree.copy())
+    backend.engine.fetch(Statement(plan.features.name, tree), {"raw": source.relation})
+    return first
 
 
 def _text(attributes: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -12,12 +13,17 @@ import duckdb
 import sqlglot.expressions as exp
 
 from cluster_assets.domain.errors import EngineError, SourceMissingError
-from cluster_assets.domain.tables import Column
 from cluster_assets.engines.duckdb_errors import file_error, translate
 from cluster_assets.engines.duckdb_files import PATH_COLUMN, folders_of, from_item, parquet_columns
 from cluster_assets.engines.duckdb_sessions import DuckDbConfig, DuckDbSessions, interruptibly
 from cluster_assets.engines.duckdb_sql import duckdb_text
-from cluster_assets.engines.duckdb_types import athena_type
+from cluster_assets.engines.duckdb_text_files import (
+    columns_of_query,
+    declared,
+    text_columns,
+    text_item,
+    without_values,
+)
 from cluster_assets.ports import (
     FileRelation,
     QueryResult,
@@ -32,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cluster_assets.domain.errors import ClusterAssetsError
-    from cluster_assets.domain.tables import TableContract
+    from cluster_assets.domain.tables import Column, TableContract
     from cluster_assets.ports import Relation, Statement
 
 __all__ = ["DuckDbConfig", "DuckDbEngine"]
@@ -75,9 +81,9 @@ class DuckDbEngine:
                 merged = {column.name: column for column in columns} | merged
             return tuple(merged.values())
         self._check_database(relation)
-        cursor = self._sessions.cursor(frozenset())
+        cursor = self._sessions.cursor(frozenset(), tables=True)
         try:
-            return _columns(cursor, f"SELECT * FROM {from_item(relation).sql('duckdb')}")
+            return columns_of_query(cursor, f"SELECT * FROM {from_item(relation).sql('duckdb')}")
         except duckdb.Error as error:
             raise SourceMissingError(
                 f"the table {relation.name} is not in the database: {str(error).splitlines()[0]}",
@@ -99,7 +105,7 @@ class DuckDbEngine:
             if relation.format == "parquet":
                 with contextlib.suppress(duckdb.Error):  # one broken file spoils it; told apart below
                     return parquet_columns(cursor, relation)
-            return {uri: self._describe_file(cursor, relation, uri) for uri in relation.uris}
+            return self._describe_each(cursor, relation)
         finally:
             cursor.close()
 
@@ -186,7 +192,9 @@ class DuckDbEngine:
         if writes is not None:
             folders |= {str(writes)}
         # One thread adds up in the order of the rows: the same input gives the same last bit.
-        return self._sessions.cursor(folders, threads=1 if statement.order_sensitive else None)
+        threads = 1 if statement.order_sensitive else None
+        tables = any(isinstance(relation, TableRelation) for relation in used.values())
+        return self._sessions.cursor(folders, threads=threads, tables=tables)
 
     def _translated(
         self, error: duckdb.Error, statement: Statement, used: Mapping[str, Relation]
@@ -195,7 +203,17 @@ class DuckDbEngine:
             self._sessions.close()  # the instance answers nothing any more
         probe = self._cursor(statement, used)
         try:
-            return translate(error, statement.name, used.values(), probe)
+
+            def alone(relation: FileRelation, uri: str) -> None:
+                narrow = {
+                    name: replace(relation, uris=(uri,)) if one is relation else one
+                    for name, one in used.items()
+                }
+                cursor = probe.execute(self._text(probe, statement, narrow))
+                while cursor.fetchmany(10_000):
+                    pass
+
+            return translate(error, statement.name, used.values(), probe, alone)
         finally:
             probe.close()
 
@@ -203,30 +221,38 @@ class DuckDbEngine:
         self, cursor: duckdb.DuckDBPyConnection, statement: Statement, used: Mapping[str, Relation]
     ) -> str:
         items = {}
-        with_path = any(column.name == PATH_COLUMN for column in statement.tree.find_all(exp.Column))
+        columns = list(statement.tree.find_all(exp.Column))
+        with_path = any(column.name == PATH_COLUMN for column in columns)
         for name, relation in used.items():
-            columns = None
-            if isinstance(relation, FileRelation) and relation.format == "json" and relation.types:
-                found = _columns(cursor, f"SELECT * FROM {from_item(relation).sql('duckdb')}")
-                columns = {column.name: column.type for column in found} | dict(relation.types)
-            items[name] = from_item(relation, columns, with_path=with_path)
+            if isinstance(relation, FileRelation) and relation.uris and relation.format in ("csv", "json"):
+                wanted = {column.name for column in columns if column.table == name}
+                wanted |= {column.name for column in columns if not column.table} - wanted
+                found = self._describe_each(cursor, relation)
+                items[name] = text_item(cursor, relation, found, sorted(wanted))
+            else:
+                items[name] = from_item(relation, with_path=with_path)
         return duckdb_text(statement, items)
 
-    def _describe_file(
-        self, cursor: duckdb.DuckDBPyConnection, relation: FileRelation, uri: str
-    ) -> tuple[Column, ...]:
-        # Without the declared types: a CSV reader refuses types for columns that are not there.
-        one = FileRelation((uri,), relation.format, partition_column=relation.partition_column)
-        try:
-            columns = _columns(cursor, f"SELECT * FROM {from_item(one).sql('duckdb')}")
-        except duckdb.Error as error:
-            raise file_error(error, relation, uri) from error
-        return tuple(Column(column.name, relation.types.get(column.name, column.type)) for column in columns)
+    def _describe_each(
+        self, cursor: duckdb.DuckDBPyConnection, relation: FileRelation
+    ) -> dict[str, tuple[Column, ...]]:
+        found = {}
+        for uri in relation.uris:
+            try:
+                columns = _columns_of_file(cursor, relation, uri)
+            except duckdb.Error as error:
+                raise file_error(error, relation, uri) from error
+            found[uri] = declared(columns, relation.types)
+        return found if relation.format == "parquet" else without_values(cursor, relation, found)
 
 
-def _columns(cursor: duckdb.DuckDBPyConnection, query: str) -> tuple[Column, ...]:
-    found = cursor.execute(f"DESCRIBE {query}").fetchall()
-    return tuple(Column(row[0], athena_type(row[1])) for row in found)
+def _columns_of_file(
+    cursor: duckdb.DuckDBPyConnection, relation: FileRelation, uri: str
+) -> tuple[Column, ...]:
+    if relation.format != "parquet":
+        return text_columns(cursor, relation, uri)
+    one = FileRelation((uri,), partition_column=relation.partition_column)
+    return columns_of_query(cursor, f"SELECT * FROM {from_item(one).sql('duckdb')}")
 
 
 def _rows(cursor: duckdb.DuckDBPyConnection, query: str) -> tuple[dict[str, object], ...]:

@@ -12,13 +12,14 @@ from cluster_assets.domain.errors import (
     ClusterAssetsError,
     EngineError,
     SourceMissingError,
+    SourceSchemaError,
     SourceUnreadableError,
 )
 from cluster_assets.engines.duckdb_files import whole_scan
 from cluster_assets.ports import FileRelation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from cluster_assets.ports import Relation
 
@@ -34,8 +35,15 @@ _OF_STATEMENTS = (
 )
 
 
+_OF_VALUES = (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException)
+
+
 def translate(
-    error: duckdb.Error, name: str, relations: Iterable[Relation], cursor: duckdb.DuckDBPyConnection
+    error: duckdb.Error,
+    name: str,
+    relations: Collection[Relation],
+    cursor: duckdb.DuckDBPyConnection,
+    alone: Callable[[FileRelation, str], None],
 ) -> ClusterAssetsError:
     """The error to raise instead of DuckDB's.
 
@@ -44,17 +52,31 @@ def translate(
         name: The statement, for the message.
         relations: What it read; each file is tried by itself to find the broken one.
         cursor: A connection that may read the files.
+        alone: Runs the statement with one file of a relation only.
     """
     if isinstance(error, duckdb.OutOfMemoryException):
         return EngineError(
             f"DuckDB ran out of memory: {_first_line(error)}",
             where=name,
-            remedy="give it more (CLUSTER_DUCKDB_MEMORY_MB), or more room for temporary files",
+            remedy="give it more (CLUSTER_SQL_MEMORY_MB), or more room for temporary files",
         )
     if not isinstance(error, _OF_STATEMENTS):
         for relation in relations:
             if isinstance(relation, FileRelation) and (found := _broken_file(relation, cursor)):
                 return found
+    texts = [
+        one for one in relations if isinstance(one, FileRelation) and one.uris and one.format != "parquet"
+    ]
+    if isinstance(error, _OF_VALUES) and (found := _refused_value(texts, name, alone)):
+        return found
+    if isinstance(error, duckdb.BinderException) and texts:
+        return SourceSchemaError(
+            f"DuckDB refused the statement: {_first_line(error)}",
+            where=f"{name}, reading {', '.join(one.uris[0] for one in texts)}"
+            + (", …" if any(len(one.uris) > 1 for one in texts) else ""),
+            remedy="check the expressions; a CSV or JSON column with a value that is no number is "
+            "text: declare it under raw.columns, such as {v: double}, to have that value named",
+        )
     return EngineError(
         f"DuckDB refused the statement: {_first_line(error)}",
         where=name,
@@ -86,7 +108,8 @@ def _csv_error(text: str, place: str) -> SourceUnreadableError:
             where=f"{place}, column {column[1]}",
             remedy=f"declare its type, for example raw.columns: {{{column[1]}: varchar}}, or mend the line",
         )
-    what = next(iter(text.splitlines()[2:3]), text)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    what = next((line for line in lines[2:] if not line.startswith("*")), lines[0])
     return SourceUnreadableError(
         f"a line of a CSV file cannot be read: {what}",
         where=place,
@@ -100,6 +123,23 @@ def _broken_file(relation: FileRelation, cursor: duckdb.DuckDBPyConnection) -> C
             cursor.execute(whole_scan(relation, uri)).fetchall()
         except duckdb.Error as error:
             return file_error(error, relation, uri)
+    return None
+
+
+def _refused_value(
+    relations: Iterable[FileRelation], name: str, alone: Callable[[FileRelation, str], None]
+) -> ClusterAssetsError | None:
+    for relation in relations:
+        for uri in relation.uris:
+            try:
+                alone(relation, uri)
+            except duckdb.Error as error:
+                return SourceUnreadableError(
+                    f"a value of the file is not what {name} takes it for: {_first_line(error)}",
+                    where=uri,
+                    remedy="mend the value, declare the column's type under raw.columns, "
+                    "or leave the row out with raw.where",
+                )
     return None
 
 

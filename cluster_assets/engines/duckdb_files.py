@@ -80,7 +80,7 @@ def folders_of(relation: Relation) -> frozenset[str]:
         if "://" in uri:
             raise EngineError(
                 f"DuckDB reads files of this machine only, not {uri}",
-                remedy="copy the files here, or set CLUSTER_TARGET=aws to let Athena read them",
+                remedy="copy the files to this machine",
             )
     return frozenset(str(Path(uri).parent) for uri in relation.uris)
 

@@ -48,21 +48,28 @@ class DuckDbSessions:
         self._folders = frozenset(
             str(path) for folder in config.allowed_dirs for path in (folder.absolute(), folder.resolve())
         )
-        self._instances: dict[int, tuple[frozenset[str], duckdb.DuckDBPyConnection]] = {}
+        self._instances: dict[tuple[int, bool], tuple[frozenset[str], duckdb.DuckDBPyConnection]] = {}
 
-    def cursor(self, folders: frozenset[str], *, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    def cursor(
+        self, folders: frozenset[str], *, threads: int | None = None, tables: bool = False
+    ) -> duckdb.DuckDBPyConnection:
         """A connection that may touch these folders; the caller closes it.
 
+        Args:
+            folders: What it may touch besides the folders of the configuration.
+            threads: Instead of those of the configuration.
+            tables: Whether it sees the tables of the configured database.
+
         Raises:
-            EngineError: The instance cannot be opened.
+            EngineError: The instance or the database cannot be opened.
         """
-        wanted = threads or self._config.threads
+        wanted = (threads or self._config.threads, tables and self._config.database is not None)
         with self._lock:
             allowed, instance = self._instances.get(wanted, (frozenset[str](), None))
             if instance is None or not all(_within(folder, allowed) for folder in folders):
                 # Folders add up, so that a source and the warehouse share one instance.
                 allowed = self._folders | allowed | folders
-                opened = self._open(wanted, allowed)
+                opened = self._open(*wanted, allowed)
                 if instance is not None:
                     instance.close()  # its cursors in use stay open
                 self._instances[wanted] = allowed, opened
@@ -76,7 +83,7 @@ class DuckDbSessions:
                 instance.close()
             self._instances.clear()
 
-    def _open(self, threads: int, folders: frozenset[str]) -> duckdb.DuckDBPyConnection:
+    def _open(self, threads: int, tables: bool, folders: frozenset[str]) -> duckdb.DuckDBPyConnection:
         config = self._config
         config.temp_dir.mkdir(parents=True, exist_ok=True)
         settings: dict[str, str | bool | int | float | list[str]] = {
@@ -89,7 +96,7 @@ class DuckDbSessions:
         }
         try:
             instance = duckdb.connect(config=settings)
-            if config.database is not None:
+            if tables:
                 instance.execute(f"ATTACH {_quoted(str(config.database))} AS {SOURCE} (READ_ONLY)")
             # As in Trino, integers divide to integers; GLOBAL, or else cursors would not have it.
             instance.execute("SET GLOBAL integer_division = true")
@@ -99,11 +106,7 @@ class DuckDbSessions:
             instance.execute("SET GLOBAL enable_external_access = false")
             instance.execute("SET GLOBAL lock_configuration = true")
         except duckdb.Error as error:
-            raise EngineError(
-                f"DuckDB cannot be opened: {error}",
-                where=str(config.database or config.temp_dir),
-                remedy="check CLUSTER_DUCKDB_DATABASE and that the folder for temporary files can be written",
-            ) from error
+            raise _not_opened(error, config.database if tables else config.temp_dir) from error
         return instance
 
 
@@ -130,6 +133,20 @@ def interruptibly(cursor: duckdb.DuckDBPyConnection, work: Callable[[], _Result]
             wait([future], timeout=0.05)
         thread.join()
         raise
+
+
+def _not_opened(error: duckdb.Error, place: Path | None) -> EngineError:
+    if "lock" in str(error).lower():
+        return EngineError(
+            "the database is locked: another process has it open for writing",
+            where=str(place),
+            remedy="close the program that writes it, then run again",
+        )
+    return EngineError(
+        f"DuckDB cannot be opened: {error}",
+        where=str(place),
+        remedy="check CLUSTER_DUCKDB_DATABASE and that the folder for temporary files can be written",
+    )
 
 
 def _within(folder: str, allowed: frozenset[str]) -> bool:

@@ -36,13 +36,25 @@ def day_predicate(raw: Raw, column_type: str, day: Day) -> exp.Expr:
     if column_type == "timestamp with time zone":
         return _between(column(name), day, exp.DType.TIMESTAMPTZ, " UTC")
     if column_type == "varchar":
-        return _between(exp.cast(column(name), exp.DType.TIMESTAMP), day, exp.DType.TIMESTAMP, "")
+        return _between(moment_of_text(column(name)), day, exp.DType.TIMESTAMPTZ, " UTC")
     raise SourceSchemaError(
         f"raw.time_column {name} is {column_type}, which tells no time",
         where=f"column {name}",
         remedy="use a column of type timestamp or date (CSV and JSON: declare it under raw.columns), "
         "or raw.partition_column for a column that holds the day",
     )
+
+
+def moment_of_text(text: exp.Expr) -> exp.Expr:
+    """A text such as `2026-01-01T00:30:00+02:00` as a timestamp with time zone; without a zone it is UTC.
+
+    Trino casts no text with a `T` between day and hour, and its from_iso8601_timestamp none with a blank,
+    so that T becomes a blank. An hour begins with 0, 1 or 2; the T of a zone's name is left alone.
+    """
+    for digit in "012":
+        found, blank = exp.Literal.string(f"T{digit}"), exp.Literal.string(f" {digit}")
+        text = exp.func("replace", text, found, blank, dialect="athena")
+    return exp.cast(text, exp.DType.TIMESTAMPTZ)
 
 
 def _partition_predicate(name: str, column_type: str, day: Day) -> exp.Expr:

@@ -8,6 +8,7 @@ import sqlglot.expressions as exp
 
 from cluster_assets.domain.errors import SourceMissingError
 from cluster_assets.domain.partitions import parse_day
+from cluster_assets.features.days import moment_of_text
 from cluster_assets.sql_files import bind
 from cluster_assets.stages.source import locate_source, source_schema
 
@@ -31,7 +32,7 @@ def find_first_day(spec: PipelineSpec, backend: Backend) -> Day:
     if schema[name] == "timestamp with time zone":
         moment = exp.AtTimeZone(this=moment, zone=exp.Literal.string("UTC"))
     elif schema[name] == "varchar" and spec.raw.time_column:
-        moment = exp.cast(moment, "timestamp", dialect="athena")
+        moment = exp.AtTimeZone(this=moment_of_text(moment), zone=exp.Literal.string("UTC"))
     statement = bind("raw/first_day.sql", expressions={"moment": moment})
     first = backend.engine.fetch(statement, {"raw": source.relation}).rows[0]["first_day"]
     if first is None:

@@ -280,10 +280,10 @@ def _problem(problem: ErrorDetails, keys: tuple[str | int, ...]) -> tuple[str, s
     return ".".join(str(key) for key in keys[1:]) or "attributes", message
 
 
-def _keys(problem: ErrorDetails, node: yaml.Node) -> tuple[str | int, ...]:
+def _keys(problem: ErrorDetails, node: yaml.Node | None) -> tuple[str | int, ...]:
     """The YAML path of a problem; union tags, which pydantic puts in between, are left out."""
     keys: list[str | int] = ["attributes"]
-    place = _child(node, "attributes")
+    place = _child(node, "attributes") if node is not None else None
     for part in problem["loc"]:
         below = _child(place, part) if place is not None else None
         if below is None and part != problem["loc"][-1]:

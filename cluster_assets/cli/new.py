@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import sqlglot.expressions as exp
 import yaml
 
 from cluster_assets import features as feature_plans
@@ -14,8 +15,8 @@ from cluster_assets.domain.errors import SpecError
 from cluster_assets.domain.partitions import check_name
 from cluster_assets.expressions import split_expressions
 from cluster_assets.pipeline_files import COMPONENT_TYPE, FILE_NAME, check_attributes, scan_pipeline_files
-from cluster_assets.settings import PACKAGED_DEFS, PROJECT_ROOT, load_settings
 from cluster_assets.ports import Statement
+from cluster_assets.settings import PACKAGED_DEFS, PROJECT_ROOT, load_settings
 from cluster_assets.stages.first_day import find_first_day
 from cluster_assets.stages.source import locate_source, source_schema
 
@@ -199,7 +200,10 @@ def _try_source(spec: PipelineSpec, backend: Backend) -> Day:
     first = find_first_day(spec, backend)
     plan = feature_plans.plan(spec, first, schema)
     # The summary reads every feature; a bare count would let the engine skip their computation.
-    tree = plan.summary.tree.copy().with_("features", as_=plan.features.tree.copy())
+    tree = plan.summary.tree.copy()
+    for table in list(tree.find_all(exp.Table)):
+        if table.name == "features":
+            table.replace(plan.features.tree.copy().subquery("features"))
     backend.engine.fetch(Statement(plan.features.name, tree), {"raw": source.relation})
     return first
 

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cluster_assets.domain.errors import SpecError
-from cluster_assets.pipeline_files import find_pipeline_files, load_pipeline, load_pipeline_named
+from cluster_assets.pipeline_files import (
+    find_pipeline_files,
+    load_pipeline,
+    load_pipeline_named,
+    scan_pipeline_files,
+)
 from cluster_assets.settings import PACKAGED_DEFS
 
 if TYPE_CHECKING:
@@ -63,13 +68,22 @@ def test_the_packaged_pipelines_load(name: str) -> None:
         ("threshold: 0.4", "treshold: 0.4", 11, "did you mean 'threshold'"),
         ("  entity: src_ip", "  entity: src_ip\n  entitty: x", 9, "did you mean 'entity'"),
         ("metric: jaccard", "metric: jacard", 11, "'jaccard'"),
-        ("metric: jaccard", "metric: euclidean", 2, "does not fit features.set"),
+        ("metric: jaccard", "metric: euclidean", 11, "does not fit features.set"),
         ("threshold: 0.4", "threshold: 40", 11, "between 0 and 1"),
         ("threshold: 0.4", "threshold: 0", 11, "greater than 0"),
         ("threshold: 0.4", "threshold: .nan", 11, "finite"),
         ("threshold: 0.4", "threshold: near", 11, "number"),
         ("min_samples: 5", "min_samples: 0", 12, "greater than or equal to 1"),
-        ("type: dbscan, min_samples: 5", "type: dbskan", 12, "dbscan"),
+        (
+            "type: dbscan, min_samples: 5",
+            "type: dbskan",
+            12,
+            "type must be 'dbscan' or 'connected_components'",
+        ),
+        ("  raw:", "  end_date: 2025-12-31\n  raw:", 5, "comes before start_date"),
+        ("  raw:", "  owners: [bob smith]\n  raw:", 5, "team:name or an e-mail address"),
+        ("  raw:", "  ? [a, b]\n  : c\n  raw:", 5, "a key is a list"),
+        ("  raw:", "  owners: &o [*o]\n  raw:", 5, "alias stands inside"),
         ("type: dbscan, min_samples: 5", "type: connected_components, min_samples: 5", 12, "unknown key"),
         ("name: demo", "name: ../demo", 3, "pattern"),
         ("name: demo", "name: Demo", 3, "pattern"),
@@ -149,3 +163,34 @@ def test_a_broken_neighbour_does_not_matter(pipeline: Path) -> None:
 def test_a_missing_folder_is_told() -> None:
     with pytest.raises(SpecError, match="does not exist"):
         find_pipeline_files((PACKAGED_DEFS / "nowhere",))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a: [", "? [a, b]\n: c\n", "a: &a [*a]\n", "a: !!bool maybe\n", "- a\n"]
+)
+def test_an_unreadable_neighbour_is_told_only_where_it_matters(pipeline: Path, text: str) -> None:
+    folder = pipeline.parent.parent
+    other = folder / "other" / "defs.yaml"
+    other.parent.mkdir()
+    other.write_text(text)
+    assert load_pipeline_named("demo", (folder,)).name == "demo"
+    found = scan_pipeline_files((folder,))
+    assert [file.name for file in found.files] == ["demo"]
+    assert [file.path for file in found.broken] == [other]
+    for ask in (
+        lambda: find_pipeline_files((folder,)),
+        lambda: load_pipeline_named("other", (folder,)),
+        lambda: load_pipeline_named("third", (folder,)),
+    ):
+        with pytest.raises(SpecError, match=str(other)):
+            ask()
+
+
+def test_two_files_of_another_name_do_not_matter(pipeline: Path) -> None:
+    folder = pipeline.parent.parent
+    for place in ("x", "y"):
+        (folder / place).mkdir()
+        (folder / place / "defs.yaml").write_text(GOOD.replace("name: demo", "name: twin"))
+    assert load_pipeline_named("demo", (folder,)).name == "demo"
+    with pytest.raises(SpecError, match="two files define"):
+        load_pipeline_named("twin", (folder,))

@@ -9,6 +9,7 @@ import duckdb
 import sqlglot.expressions as exp
 
 from cluster_assets.domain.errors import EngineError, SpecError
+from cluster_assets.domain.tables import CANDIDATES, CLUSTERS, MEMBERS, points_contract
 from cluster_assets.stages.published import published_day
 
 if TYPE_CHECKING:
@@ -26,12 +27,7 @@ _FORMATS = {
     ".jsonl": "FORMAT json",
     ".ndjson": "FORMAT json",
 }
-_SORT_BY = {
-    "points": ("point_id",),
-    "members": ("entity",),
-    "candidates": ("point_a", "point_b"),
-    "clusters": ("entity",),
-}
+_SORT_BY = {table.name: table.sort_by for table in (points_contract(()), MEMBERS, CANDIDATES, CLUSTERS)}
 
 
 def export_table(ledger: Ledger, table: str, day: Day, output: Path) -> int:

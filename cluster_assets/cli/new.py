@@ -15,6 +15,7 @@ from cluster_assets.domain.errors import SpecError
 from cluster_assets.domain.partitions import check_name
 from cluster_assets.expressions import split_expressions
 from cluster_assets.pipeline_files import COMPONENT_TYPE, FILE_NAME, check_attributes, scan_pipeline_files
+from cluster_assets.pipeline_spec import METRICS_OF
 from cluster_assets.ports import Statement
 from cluster_assets.settings import PACKAGED_DEFS, PROJECT_ROOT, load_settings
 from cluster_assets.stages.first_day import find_first_day
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from cluster_assets.backend import Backend
     from cluster_assets.domain.partitions import Day
     from cluster_assets.pipeline_spec import PipelineSpec
-
-_METRIC_OF_KIND = {"set": "jaccard", "vector": "euclidean", "geo": "haversine"}
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
@@ -120,7 +119,7 @@ def _attributes(name: str, given: Mapping[str, Any], start: str) -> dict[str, An
         "where": given["where"],
     }
     features = _features(given)
-    kind = next(iter(features), "vector")
+    metrics = next((fitting for kind, fitting in METRICS_OF.items() if kind in features), ("euclidean",))
     algorithm: dict[str, Any] = {"type": given["algorithm"]}
     if given["algorithm"] == "dbscan":
         algorithm["min_samples"] = 5 if given["min_samples"] is None else given["min_samples"]
@@ -135,7 +134,7 @@ def _attributes(name: str, given: Mapping[str, Any], start: str) -> dict[str, An
         "entity": given["entity"],
         "features": features,
         "on_invalid": None if given["on_invalid"] == "fail" else given["on_invalid"],
-        "distance": {"metric": given["metric"] or _METRIC_OF_KIND[kind], "threshold": given["threshold"]},
+        "distance": {"metric": given["metric"] or metrics[0], "threshold": given["threshold"]},
         "algorithm": algorithm,
     }
     return {key: value for key, value in attributes.items() if value is not None}

@@ -27,11 +27,6 @@ class TableContract:
     columns: tuple[Column, ...]
     sort_by: tuple[str, ...]
 
-    @property
-    def column_names(self) -> tuple[str, ...]:
-        """The column names in order."""
-        return tuple(column.name for column in self.columns)
-
 
 SOURCE_FILES = TableContract(
     "files",

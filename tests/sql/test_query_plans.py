@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from cluster_assets import features, metrics
-from cluster_assets.domain.tables import points_contract
 from cluster_assets.engines.duckdb_files import from_item
 from cluster_assets.engines.duckdb_sql import duckdb_text
 from cluster_assets.pipeline_spec import Distance, Features
@@ -44,4 +43,3 @@ def test_candidates_are_found_by_hash_joins(lake: Any, metric: str) -> None:
         assert not [loop for loop in LOOPS if loop in text], text
         # The only cross product is that of points (or cells) with the few steps to neighbours.
         assert text.count("CROSS_PRODUCT") <= (metric != "jaccard"), text
-    assert points_contract(columns).column_names[2:] == tuple(column.name for column in columns)

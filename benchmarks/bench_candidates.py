@@ -93,12 +93,13 @@ def ours(metric: str, folder: Path) -> int:
     from cluster_assets import features, metrics
     from cluster_assets.domain.tables import CANDIDATES
     from cluster_assets.engines.duckdb import DuckDbConfig, DuckDbEngine
-    from cluster_assets.pipeline_spec import Distance, Features
+    from cluster_assets.pipeline_spec import Features
     from cluster_assets.ports import FileRelation
 
     shape = SHAPES[metric]
     columns = features.columns_of(Features.model_validate(shape["features"]))
-    plan = metrics.plan(Distance(metric=metric, threshold=shape["threshold"]), columns)
+    kind = next(iter(shape["features"]))
+    plan = metrics.plan(metrics.Comparison(kind, metric, shape["threshold"], columns))
     relations = {"points": FileRelation((f"{folder}/points.parquet",))}
     with (
         tempfile.TemporaryDirectory(dir=folder) as scratch,

@@ -51,7 +51,7 @@ _SCALARS = _kinds("""
 """)
 _AGGREGATES = _kinds("""
     Avg Sum Min Max Count CountIf Stddev StddevPop StddevSamp Variance VariancePop Corr CovarPop CovarSamp
-    Skewness Kurtosis LogicalAnd LogicalOr BitwiseAndAgg BitwiseOrAgg
+    AnyValue Skewness Kurtosis LogicalAnd LogicalOr BitwiseAndAgg BitwiseOrAgg
 """)
 _ALLOWED = (*_OPERATORS, *_SCALARS, *_AGGREGATES, *_kinds("Distinct Filter Where Star Anonymous"))
 # Functions of Athena that the parser knows by name only.
@@ -64,7 +64,7 @@ _REFUSED = (
     (_kinds("Placeholder Parameter SessionParameter"), "is a placeholder; write the value itself"),
     (_kinds("Window"), "is a window function; use an aggregate, or prepare the column in a view"),
     (
-        _kinds("AnyValue ArrayAgg ArgMax ArgMin GroupConcat ArrayUniqueAgg First Last FirstValue LastValue"),
+        _kinds("ArrayAgg ArgMax ArgMin GroupConcat ArrayUniqueAgg First Last FirstValue LastValue"),
         "depends on the order of the rows; use min, max or avg",
     ),
     (
@@ -170,6 +170,7 @@ def check_type(text: str) -> str:
 def parse_expression(text: str) -> exp.Expr:
     """Read one expression and check every node of it against the allow-list.
 
+    `any_value(x)` becomes `min(x)`: any value will do, so the least one, whatever the order of the rows.
     Numbers with a fraction become DOUBLE, and averages are taken of DOUBLEs: Trino takes `0.1` for a DECIMAL,
     and rounds the average of decimals to their scale.
 
@@ -189,6 +190,8 @@ def parse_expression(text: str) -> exp.Expr:
     for literal in list(root.find_all(exp.Literal)):
         if not literal.is_string and not literal.name.isdigit():
             literal.replace(exp.cast(exp.Literal.string(literal.name), exp.DType.DOUBLE))
+    for anything in list(root.find_all(exp.AnyValue)):
+        anything.replace(exp.Min(this=anything.this.copy()))
     for average in list(root.find_all(exp.Avg)):
         value = average.this.expressions[0] if isinstance(average.this, exp.Distinct) else average.this
         value.replace(exp.cast(value.copy(), exp.DType.DOUBLE))

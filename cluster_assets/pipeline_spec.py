@@ -1,59 +1,54 @@
 """What a pipeline's YAML may say: the public contract, as pydantic models.
 
-A new metric, feature kind or algorithm is an addition here: one more name in a `Literal`, one more
-model in a union, one more row in `METRICS_OF`.
+A new metric or algorithm is an addition in `distance_spec`, a new feature kind one in `feature_spec`.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from cluster_assets.domain.errors import SpecError
+from cluster_assets.distance_spec import (
+    LARGEST,
+    METRICS_OF,
+    Algorithm,
+    AutoBlocking,
+    Blocking,
+    BlocksBlocking,
+    Distance,
+    LshBlocking,
+    Metric,
+    blockings_of,
+)
 from cluster_assets.domain.limits import LAMBDA_MAX_TIMEOUT_S, LAMBDA_MEMORY_MB
 from cluster_assets.domain.partitions import Day, parse_day
-from cluster_assets.expressions import (
-    check_aggregate,
-    check_predicate,
-    check_row_expression,
-    check_table_name,
-    check_type,
-)
+from cluster_assets.expressions import check_predicate, check_table_name, check_type
+from cluster_assets.feature_spec import Features, Geo, Kind, MixedFeature, MixedKind, Scale, TokenLimits
+from cluster_assets.spec_types import ColumnName, DayText, Part, RowExpression
 
-Kind = Literal["set", "vector", "geo"]
-Metric = Literal["jaccard", "euclidean", "haversine"]
-METRICS_OF: dict[Kind, tuple[Metric, ...]] = {
-    "set": ("jaccard",),
-    "vector": ("euclidean",),
-    "geo": ("haversine",),
-}
-
-
-def _day_text(value: object) -> object:
-    """YAML reads an unquoted 2026-01-31 as a date; take it as its text."""
-    return value.isoformat() if isinstance(value, dt.date) else value
-
-
-def _check_day(text: str) -> str:
-    try:
-        return parse_day(text).key
-    except SpecError as error:
-        raise ValueError(f"{error.what}; {error.remedy}") from error
-
+__all__ = [
+    "METRICS_OF",
+    "Algorithm",
+    "Blocking",
+    "BlocksBlocking",
+    "Distance",
+    "Features",
+    "Geo",
+    "Kind",
+    "Limits",
+    "LshBlocking",
+    "Metric",
+    "MixedFeature",
+    "MixedKind",
+    "PipelineSpec",
+    "Raw",
+    "Scale",
+    "Schedule",
+    "TokenLimits",
+]
 
 # As Dagster accepts them; else it would refuse all pipelines together.
 _OWNER = re.compile(r"team:.+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}")
@@ -63,18 +58,6 @@ def _check_owner(text: str) -> str:
     if not _OWNER.fullmatch(text):
         raise ValueError(f"{text!r} is no owner; write team:name or an e-mail address")
     return text
-
-
-DayText = Annotated[str, BeforeValidator(_day_text), AfterValidator(_check_day)]
-ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\"`]+$")]
-RowExpression = Annotated[str, AfterValidator(check_row_expression)]
-Aggregate = Annotated[str, AfterValidator(check_aggregate)]
-
-
-class Part(BaseModel):
-    """Base of all parts of the YAML: unknown keys are refused, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Raw(Part):
@@ -109,94 +92,6 @@ class Raw(Part):
         if (self.time_column is None) == (self.partition_column is None):
             raise ValueError("give exactly one of time_column and partition_column")
         return self
-
-
-class Geo(Part):
-    """A place per entity, in degrees of WGS84."""
-
-    latitude: Aggregate
-    longitude: Aggregate
-
-
-class Features(Part):
-    """What is compared: exactly one kind."""
-
-    set: RowExpression | None = Field(None, description="The set of values an entity shows that day")
-    vector: list[Aggregate] | None = Field(
-        None, min_length=1, max_length=500, description="One aggregate a dimension"
-    )
-    geo: Geo | None = Field(None, description="Latitude and longitude")
-    scale: Literal["none", "standard", "minmax"] = Field(
-        "none", description="How the day's values of each dimension are scaled (vectors only)"
-    )
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Features:
-        kinds = [name for name in METRICS_OF if getattr(self, name) is not None]
-        if len(kinds) != 1:
-            raise ValueError(
-                f"give exactly one of {', '.join(METRICS_OF)}; found {', '.join(kinds) or 'none'}"
-            )
-        if self.scale != "none" and kinds != ["vector"]:
-            raise ValueError(f"scale is for vectors; remove it or use vector instead of {kinds[0]}")
-        return self
-
-    @property
-    def kind(self) -> Kind:
-        """The one kind that is given."""
-        return next(name for name in METRICS_OF if getattr(self, name) is not None)
-
-
-class Distance(Part):
-    """Which pairs are near."""
-
-    metric: Metric
-    threshold: float = Field(
-        gt=0,
-        allow_inf_nan=False,
-        description="Pairs at most this far apart are candidates: 0..1 for jaccard, metres for haversine, "
-        "units of the (scaled) vector for euclidean",
-    )
-
-    @model_validator(mode="after")
-    def _unit(self) -> Distance:
-        if self.metric == "jaccard" and self.threshold > 1:
-            raise ValueError(
-                f"a jaccard distance lies between 0 and 1, not {self.threshold:g}; 0.4 means 60 % alike"
-            )
-        if self.metric == "haversine" and self.threshold > 6_371_008.8 * math.pi:
-            raise ValueError(
-                f"haversine is in metres; {self.threshold:g} is more than half way round the Earth"
-            )
-        if self.metric == "euclidean" and self.threshold > 1e150:
-            raise ValueError("a euclidean threshold beyond 1e150 overflows when squared")
-        return self
-
-
-class Dbscan(Part):
-    """Density clustering; the labels equal scikit-learn's `DBSCAN` with eps = threshold."""
-
-    type: Literal["dbscan"]
-    min_samples: int = Field(
-        5, ge=1, description="Entities within the threshold, itself included, that make a core"
-    )
-
-
-class ConnectedComponents(Part):
-    """Everything linked by a chain of near pairs is one cluster."""
-
-    type: Literal["connected_components"]
-
-
-Algorithm = Annotated[Dbscan | ConnectedComponents, Field(discriminator="type")]
-
-
-class Blocking(Part):
-    """How candidate pairs are found. Every rule is exact."""
-
-    type: Literal["auto", "join"] = Field(
-        "auto", description="auto chooses; join is the SQL join on blocking keys"
-    )
 
 
 class Schedule(Part):
@@ -234,7 +129,7 @@ class PipelineSpec(Part):
     )
     distance: Distance
     algorithm: Algorithm
-    blocking: Blocking = Field(default_factory=Blocking)
+    blocking: Blocking = Field(default_factory=AutoBlocking)
     schedule: Schedule | None = None
     limits: Limits = Field(default_factory=Limits)
 
@@ -257,7 +152,29 @@ class PipelineSpec(Part):
                 f"distance.metric {distance.metric} does not fit features.{features.kind}; "
                 f"use {' or '.join(METRICS_OF[features.kind])}"
             )
+        if features is not None:
+            largest = LARGEST.get((features.kind, distance.metric), math.inf)
+            if distance.threshold > largest:
+                raise ValueError(
+                    f"a {distance.metric} distance lies between 0 and {largest:g}, not {distance.threshold:g}"
+                )
         return distance
+
+    @field_validator("blocking")
+    @classmethod
+    def _can_be_done(cls, blocking: Blocking, info: ValidationInfo) -> Blocking:
+        features, distance, algorithm = (
+            info.data.get(name) for name in ("features", "distance", "algorithm")
+        )
+        if features is None or distance is None or algorithm is None:
+            return blocking
+        possible = blockings_of(features, distance, algorithm)
+        if blocking.type != "auto" and blocking.type not in possible:
+            raise ValueError(
+                f"blocking.type {blocking.type} cannot do {distance.metric} of a {features.kind} for "
+                f"{algorithm.type}; use auto, {', '.join(possible)}"
+            )
+        return blocking
 
     @property
     def first_day(self) -> Day:

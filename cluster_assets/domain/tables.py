@@ -43,6 +43,8 @@ CANDIDATES = TableContract(
     (Column("point_a", "bigint"), Column("point_b", "bigint"), Column("distance", "double")),
     sort_by=("point_a", "point_b"),
 )
+# Beside candidates that are a certificate: the points known to be core.
+CORES = TableContract("cores", (Column("point_id", "bigint"),), sort_by=("point_id",))
 LABELS = TableContract(
     "labels",
     (Column("point_id", "bigint"), Column("cluster", "bigint"), Column("role", "varchar")),

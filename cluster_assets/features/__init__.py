@@ -12,6 +12,7 @@ from cluster_assets.features import geo, set, vector  # noqa: A004  # the kinds 
 from cluster_assets.features.days import day_predicate
 from cluster_assets.features.plans import FeaturePlan, Shape
 from cluster_assets.features.raw_columns import needed_columns, of_raw
+from cluster_assets.metrics.plans import Comparison, Part
 from cluster_assets.sql_files import bind
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from cluster_assets.pipeline_spec import Features, PipelineSpec
     from cluster_assets.ports import Statement
 
-__all__ = ["FeaturePlan", "columns_of", "day_predicate", "needed_columns", "plan"]
+__all__ = ["FeaturePlan", "columns_of", "comparison_of", "day_predicate", "needed_columns", "plan"]
 
 _SHAPES: dict[str, Callable[[Features], Shape]] = {"set": set.shape, "vector": vector.shape, "geo": geo.shape}
 _EPSILON = 2.0**-52  # spacing of doubles at 1; scikit-learn's scalers measure constant columns by it
@@ -33,6 +34,18 @@ _EPSILON = 2.0**-52  # spacing of doubles at 1; scikit-learn's scalers measure c
 def columns_of(features: Features) -> tuple[Column, ...]:
     """The feature columns of the table `points`."""
     return _SHAPES[features.kind](features).columns
+
+
+def comparison_of(spec: PipelineSpec) -> Comparison:
+    """What is compared with what in a pipeline, and when two points are near."""
+    mixed = spec.features.mixed or {}
+    return Comparison(
+        kind=spec.features.kind,
+        metric=spec.distance.metric,
+        threshold=spec.distance.threshold,
+        columns=columns_of(spec.features),
+        parts=tuple(Part(name, feature.kind, feature.weight) for name, feature in mixed.items()),
+    )
 
 
 def plan(spec: PipelineSpec, day: Day, schema: Mapping[str, str]) -> FeaturePlan:
@@ -66,7 +79,7 @@ def plan(spec: PipelineSpec, day: Day, schema: Mapping[str, str]) -> FeaturePlan
             expressions={reason.name: reason.condition for reason in shape.reasons},
         ),
         reasons={reason.name: reason.words for reason in shape.reasons},
-        scaled=_scaled(spec.features.scale, len(names), valid),
+        scaled=_scaled(spec.features.scale.type, len(names), valid),
         points=bind(
             "points/points.sql",
             structure={"columns": names, "types": tuple(column.type for column in shape.columns)},

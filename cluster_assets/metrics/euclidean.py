@@ -9,17 +9,16 @@ from cluster_assets.metrics.plans import CandidatePlan
 from cluster_assets.sql_files import bind
 
 if TYPE_CHECKING:
-    from cluster_assets.domain.tables import Column
-    from cluster_assets.pipeline_spec import Distance
+    from cluster_assets.metrics.plans import Comparison
 
 _MOST_AXES = 3  # 13 neighbours; a fourth axis would make 40
 _LEAST = 2.0**-500  # squares of smaller differences underflow
 
 
-def plan(distance: Distance, columns: tuple[Column, ...]) -> CandidatePlan:
+def plan(comparison: Comparison) -> CandidatePlan:
     """Grid join on the first dimensions, then the exact distance; the proof stands in the SQL file."""
-    threshold, axes = distance.threshold, min(len(columns), _MOST_AXES)
-    structure = {"dimensions": len(columns), "axes": axes, "steps": half_neighbourhood(axes)}
+    threshold, axes = comparison.threshold, min(len(comparison.columns), _MOST_AXES)
+    structure = {"dimensions": len(comparison.columns), "axes": axes, "steps": half_neighbourhood(axes)}
     side = {"side": max(threshold, _LEAST) * RELATIVE_SLACK}
     squared = {"threshold": threshold, "squared_threshold": threshold * threshold}
     return CandidatePlan(

@@ -10,19 +10,17 @@ from cluster_assets.metrics.plans import CandidatePlan
 from cluster_assets.sql_files import bind
 
 if TYPE_CHECKING:
-    from cluster_assets.domain.tables import Column
-    from cluster_assets.pipeline_spec import Distance
+    from cluster_assets.metrics.plans import Comparison
 
 EARTH_RADIUS_M = 6_371_008.8  # mean radius of the ellipsoid, IUGG
 _ABSOLUTE_SLACK = 2.0**-40  # in radii, 6 micrometres; far above the rounding of coordinates
 _EVERY_PAIR = 2.0  # the reduced distance is at most 1, apart from rounding
 
 
-def plan(distance: Distance, columns: tuple[Column, ...]) -> CandidatePlan:
+def plan(comparison: Comparison) -> CandidatePlan:
     """Grid join on the unit sphere in three dimensions, then the exact distance; proof in the SQL file."""
-    del columns  # always latitude and longitude
     # As scikit-learn's haversine tree reduces a radius in radians.
-    half_chord = math.sin(0.5 * (distance.threshold / EARTH_RADIUS_M))
+    half_chord = math.sin(0.5 * (comparison.threshold / EARTH_RADIUS_M))
     reduced = half_chord * half_chord
     side = {"side": 2 * half_chord * RELATIVE_SLACK + _ABSOLUTE_SLACK}
     steps = half_neighbourhood(3)
@@ -33,7 +31,7 @@ def plan(distance: Distance, columns: tuple[Column, ...]) -> CandidatePlan:
             structure={"steps": steps},
             values={
                 **side,
-                "threshold": distance.threshold,
+                "threshold": comparison.threshold,
                 "diameter": 2 * EARTH_RADIUS_M,
                 "reduced_threshold": reduced if reduced < 1 else _EVERY_PAIR,
             },

@@ -11,7 +11,7 @@ from cluster_assets.metrics.plans import CandidatePlan, ScratchStep
 from cluster_assets.sql_files import bind
 
 if TYPE_CHECKING:
-    from cluster_assets.pipeline_spec import Distance
+    from cluster_assets.metrics.plans import Comparison
 
 # Scratch: its rows need no order.
 TOKENS = TableContract(
@@ -26,21 +26,20 @@ TOKENS = TableContract(
 )
 
 
-def plan(distance: Distance, columns: tuple[Column, ...]) -> CandidatePlan:
+def plan(comparison: Comparison) -> CandidatePlan:
     """Prefix, size and positional filter (PPJoin), then the exact distance; all pairs for the threshold 1.
 
     Source of the filters: Xiao, Wang, Lin, Yu, "Efficient similarity joins for near duplicate detection",
     WWW 2008. Their proof for rounded thresholds stands in `sql/candidates/jaccard.sql`.
     """
-    del columns  # always `tokens`
     scratch = (ScratchStep(TOKENS, bind("tokens/tokens.sql")),)
-    if distance.threshold >= 1:
+    if comparison.threshold >= 1:
         return CandidatePlan(scratch, bind("candidates/jaccard_all.sql"), bind("comparisons/all_pairs.sql"))
-    similarity, share = least_similarity(distance.threshold)
+    similarity, share = least_similarity(comparison.threshold)
     bounds = {"similarity": similarity, "share": share}
     return CandidatePlan(
         scratch,
-        bind("candidates/jaccard.sql", values={"threshold": distance.threshold, **bounds}),
+        bind("candidates/jaccard.sql", values={"threshold": comparison.threshold, **bounds}),
         bind("comparisons/jaccard.sql", values=bounds),
     )
 

@@ -6,8 +6,43 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cluster_assets.domain.tables import TableContract
+    from cluster_assets.domain.tables import Column, TableContract
+    from cluster_assets.pipeline_spec import Kind, Metric, MixedKind
     from cluster_assets.ports import Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of several features that are compared together.
+
+    Attributes:
+        name: Of the feature; columns of `points` begin with it.
+        kind: What it holds.
+        weight: How much it counts.
+    """
+
+    name: str
+    kind: MixedKind
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What is compared with what, and when two points are near.
+
+    Attributes:
+        kind: Feature kind.
+        metric: One of the kind's metrics.
+        threshold: Near pairs are at most this far apart, in the metric's unit.
+        columns: Feature columns of the table `points`.
+        parts: The features of the kind `mixed`.
+    """
+
+    kind: Kind
+    metric: Metric
+    threshold: float
+    columns: tuple[Column, ...]
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +67,11 @@ class CandidatePlan:
         candidates: Reads `points` and the scratch tables; fills `CANDIDATES`.
         comparisons: Reads the same; one row, `comparisons`: how many pairs the join will look at, exact for
             grids and an upper bound for sets, found without the join.
+        cores: None when `candidates` are all near pairs. Else they are a certificate, near pairs that are
+            enough to give the same clusters, and this statement fills `CORES`: the points that are core.
     """
 
     scratch: tuple[ScratchStep, ...]
     candidates: Statement
     comparisons: Statement
+    cores: Statement | None = None

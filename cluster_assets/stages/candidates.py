@@ -34,7 +34,7 @@ class CandidatesStage:
     def prepare(self, job: DayJob) -> CandidatesWork:
         """Pin the points and plan the join."""
         points = job.ledger.require("points", job.day)
-        plan = metrics.plan(job.spec.distance, features.columns_of(job.spec.features))
+        plan = metrics.plan(features.comparison_of(job.spec))
         return CandidatesWork(job, points, plan)
 
 

@@ -157,7 +157,7 @@ def test_aggregates_stand_on_one_level(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["any_value(a)", "arbitrary(a)", "array_agg(a)", "max_by(a, b)", "min_by(a, b)", "listagg(a, ',')"],
+    ["array_agg(a)", "max_by(a, b)", "min_by(a, b)", "listagg(a, ',')"],
 )
 def test_what_depends_on_the_order_of_rows_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="order of the rows; use min, max or avg"):
@@ -267,3 +267,8 @@ def test_what_passes_is_one_expression_over_raw(text: str, check: Check) -> None
         assert list(tree.find_all(exp.Query)) == [tree]
         assert not list(tree.find_all(exp.Placeholder, exp.Parameter, exp.Command, exp.Window))
         assert set(columns_of(tree)) <= set(columns_of(parse_expression(text))) | {"value"}
+
+
+@pytest.mark.parametrize("text", ["any_value(a)", "arbitrary(a)"])
+def test_any_value_is_the_least_one(text: str) -> None:
+    assert parse_expression(text).sql("athena") == 'MIN("a")'

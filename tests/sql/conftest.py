@@ -27,6 +27,17 @@ if TYPE_CHECKING:
     Pair = tuple[int, int, float]
 
 
+KIND_OF_COLUMN: dict[str, Any] = {
+    "tokens": "set", "latitude": "geo", "text": "text", "embedding": "embedding"
+}  # fmt: skip
+
+
+def comparison(distance: Distance, columns: Sequence[Column]) -> metrics.Comparison:
+    """The comparison of points with these columns."""
+    kind = KIND_OF_COLUMN.get(columns[0].name, "vector")
+    return metrics.Comparison(kind, distance.metric, distance.threshold, tuple(columns))
+
+
 class Lake:
     """Files in a folder, and an engine over them."""
 
@@ -91,7 +102,7 @@ class Lake:
         self, distance: Distance, columns: tuple[Column, ...], relations: dict[str, Relation]
     ) -> list[Pair]:
         """Candidate pairs of the relation `points`."""
-        plan = metrics.plan(distance, columns)
+        plan = metrics.plan(comparison(distance, columns))
         known = dict(relations)
         for step in plan.scratch:
             known[step.table.name] = self.fill(step.statement, known, step.table)

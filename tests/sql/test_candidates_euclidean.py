@@ -104,7 +104,7 @@ def test_pairs_equal_those_of_a_kd_tree(lake: Any, dimensions: int) -> None:
 def test_five_hundred_dimensions(lake: Any) -> None:
     contract = points_contract(columns(500))
     rows = [(n, 1, *(float(k == n) for k in range(500))) for n in range(3)] + [(3, 1, *[0.0] * 500)]
-    plan = metrics.plan(Distance(metric="euclidean", threshold=1.0), columns(500))
+    plan = metrics.plan(metrics.Comparison("vector", "euclidean", 1.0, tuple(columns(500))))
     found = lake.fill(plan.candidates, {"points": lake.write(contract.columns, rows)}, CANDIDATES)
     assert lake.rows(found) == [(0, 3, 1.0), (1, 3, 1.0), (2, 3, 1.0)]
 
@@ -114,6 +114,6 @@ def test_comparisons_count_the_distance_tests(lake: Any) -> None:
     values = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.5, 1.6, 9.5]
     contract = (Column("point_id", "bigint"), Column("weight", "bigint"), Column("x0", "double"))
     points = lake.write(contract, [(n, 1, x) for n, x in enumerate(values)])
-    plan = metrics.plan(Distance(metric="euclidean", threshold=1.0), columns(1))
+    plan = metrics.plan(metrics.Comparison("vector", "euclidean", 1.0, tuple(columns(1))))
     compared = lake.engine.fetch(plan.comparisons, {"points": points}).rows[0]["comparisons"]
     assert compared == 6 * 5 // 2 + 1 + 6 * 2

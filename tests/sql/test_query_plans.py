@@ -9,7 +9,7 @@ import pytest
 from cluster_assets import features, metrics
 from cluster_assets.engines.duckdb_files import from_item
 from cluster_assets.engines.duckdb_sql import duckdb_text
-from cluster_assets.pipeline_spec import Distance, Features
+from cluster_assets.pipeline_spec import Features
 
 POINTS = {
     "jaccard": ({"set": "a"}, 0.4, "[(i % 50)::VARCHAR, (i % 77)::VARCHAR, 't' || i] AS tokens"),
@@ -34,7 +34,7 @@ def test_candidates_are_found_by_hash_joins(lake: Any, metric: str) -> None:
     kind, threshold, values = POINTS[metric]
     columns = features.columns_of(Features.model_validate(kind))
     points = lake.copy(f"SELECT i AS point_id, 1::BIGINT AS weight, {values} FROM range(5000) AS t(i)")
-    plan = metrics.plan(Distance(metric=metric, threshold=threshold), columns)
+    plan = metrics.plan(metrics.Comparison(next(iter(kind)), metric, threshold, columns))
     relations: dict[str, Any] = {"points": points}
     for step in plan.scratch:
         relations[step.table.name] = lake.fill(step.statement, relations, step.table)

@@ -29,6 +29,8 @@ class ClusterEvent:
         point_count: Rows in `points`; ids are dense from 0.
         output: Address of the Parquet file to write: `point_id, cluster, role`, in point order.
         algorithm: `{"type": "dbscan", "min_samples": 5}` or `{"type": "connected_components"}`.
+        cores: Where the candidates are a certificate instead of all near pairs: addresses of Parquet files
+            with the `point_id BIGINT` of every core point. None where cores follow from the pairs.
         version: Version of this contract.
     """
 
@@ -37,11 +39,14 @@ class ClusterEvent:
     point_count: int
     output: str
     algorithm: dict[str, Any]
+    cores: tuple[str, ...] | None = None
     version: int = VERSION
 
     def to_json(self) -> dict[str, Any]:
         """The event as a JSON object."""
-        return asdict(self) | {"points": list(self.points), "candidates": list(self.candidates)}
+        cores = None if self.cores is None else list(self.cores)
+        lists = {"points": list(self.points), "candidates": list(self.candidates), "cores": cores}
+        return asdict(self) | lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,7 @@ def read_event(body: dict[str, Any]) -> ClusterEvent:
             point_count=_count(body["point_count"]),
             output=_text(body["output"], "output"),
             algorithm=_object(body["algorithm"], "algorithm"),
+            cores=None if body.get("cores") is None else tuple(_texts(body["cores"], "cores")),
         )
     except KeyError as error:
         raise ContractError(f"the event has no field {error}") from error

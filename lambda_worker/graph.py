@@ -27,6 +27,7 @@ class CandidateGraph:
 
     Attributes:
         weights: Shape (points,), unsigned: entities with the feature value of each point.
+        known_core: Shape (points,), bool: the core points, when the candidates are a certificate; else None.
         pair_count: Pairs in the files; None before the first complete pass.
     """
 
@@ -34,6 +35,7 @@ class CandidateGraph:
         self._candidates = event.candidates
         self._batch_rows = batch_rows
         self.weights = read_weights(event.points, event.point_count, batch_rows)
+        self.known_core = None if event.cores is None else read_cores(event.cores, self.point_count)
         self.pair_count: int | None = None
 
     @property
@@ -109,6 +111,22 @@ def read_weights(
     if float(weights.sum(dtype=np.float64)) > _MAX_ENTITIES:
         raise InputError(f"the weights of {', '.join(addresses)} add up to more than {_MAX_ENTITIES}")
     return weights
+
+
+def read_cores(addresses: tuple[str, ...], point_count: int) -> NDArray[np.bool_]:
+    """Read which points are core; shape (point_count,).
+
+    Raises:
+        InputError: An id names no point.
+    """
+    core = np.zeros(point_count, np.bool_)
+    for address in addresses:
+        for (ids,) in read_bigints(address, ("point_id",)):
+            if ids.min() < 0 or ids.max() >= point_count:
+                stray = ids[(ids < 0) | (ids >= point_count)][0]
+                raise InputError(f"{address}: core {stray} is not in 0..{point_count - 1}")
+            core[ids] = True
+    return core
 
 
 def _check_points(ids: NDArray[np.int64], weights: NDArray[np.int64], point_count: int, address: str) -> None:

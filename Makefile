@@ -4,8 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BENCH_VENV := .venv-bench
+BENCH_READY := $(BENCH_VENV)/.ready
+LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+  --no-header --no-annotate --no-strip-extras
+UPGRADE ?= --upgrade
 export CLUSTER_HOME ?= $(CURDIR)/.cluster
 # Days of the demo: one week.
+comma := ,
 DEMO_FIRST := 2013-03-04
 DEMO_LAST := 2013-03-10
 
@@ -37,12 +43,18 @@ check: $(READY) ## Formatting, lint, types, layers, definitions
 	$(BIN)/dg check yaml
 	$(BIN)/dg check defs
 
-bench: $(READY) ## The benchmark table: ratios to peers in one run, with peak memory
-	$(BIN)/python -m benchmarks
+bench: $(BENCH_READY) ## The benchmark table: ratios to peers in one run, with peak memory (ONLY=candidates,clusters)
+	$(BENCH_VENV)/bin/python -m benchmarks $(subst $(comma), ,$(ONLY))
+
+$(BENCH_READY): requirements-bench.lock pyproject.toml
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip install --quiet --require-hashes -r requirements-bench.lock
+	$(BENCH_VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --no-index -e .
+	@touch $@
 
 lock: ## Resolve the dependencies anew (needs uv); the file holds hashes and no address
-	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --upgrade \
-	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-strip-extras -o requirements.lock
+	uv pip compile pyproject.toml --extra dev $(LOCK_FLAGS) $(UPGRADE) -o requirements.lock
+	uv pip compile pyproject.toml --extra dev --extra bench -c requirements.lock $(LOCK_FLAGS) $(UPGRADE) -o requirements-bench.lock
 
 clean: ## Remove the environment and everything it made here
-	rm -rf $(VENV) .cluster build *.egg-info
+	rm -rf $(VENV) $(BENCH_VENV) .cluster .trino build *.egg-info

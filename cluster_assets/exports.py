@@ -9,7 +9,7 @@ import duckdb
 import sqlglot.expressions as exp
 
 from cluster_assets.domain.errors import EngineError, SpecError
-from cluster_assets.domain.tables import CANDIDATES, CLUSTERS, MEMBERS, points_contract
+from cluster_assets.domain.tables import CANDIDATES, CLUSTERS, MEMBERS, SCALES, points_contract
 from cluster_assets.stages.published import published_day
 
 if TYPE_CHECKING:
@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from cluster_assets.domain.partitions import Day
     from cluster_assets.stages.ledger import Ledger
 
-TABLES = {"points": "points", "members": "points", "candidates": "candidates", "clusters": "clusters"}
+TABLES = {
+    "points": "points",
+    "members": "points",
+    "scales": "points",
+    "candidates": "candidates",
+    "clusters": "clusters",
+}
 _FORMATS = {
     ".parquet": "FORMAT parquet, COMPRESSION zstd",
     ".csv": "FORMAT csv, HEADER true",
@@ -27,7 +33,9 @@ _FORMATS = {
     ".jsonl": "FORMAT json",
     ".ndjson": "FORMAT json",
 }
-_SORT_BY = {table.name: table.sort_by for table in (points_contract(()), MEMBERS, CANDIDATES, CLUSTERS)}
+_SORT_BY = {
+    table.name: table.sort_by for table in (points_contract(()), MEMBERS, SCALES, CANDIDATES, CLUSTERS)
+}
 
 
 def export_table(ledger: Ledger, table: str, day: Day, output: Path) -> int:
@@ -37,7 +45,7 @@ def export_table(ledger: Ledger, table: str, day: Day, output: Path) -> int:
         Rows written.
 
     Raises:
-        SpecError: Unknown table or file ending.
+        SpecError: Unknown table or file ending, or the day has no such table.
         UpstreamMissingError: The day has no clusters yet.
         EngineError: The file cannot be written, or a data file cannot be read.
     """
@@ -50,6 +58,13 @@ def export_table(ledger: Ledger, table: str, day: Day, output: Path) -> int:
             remedy=f"let the file end in one of: {', '.join(_FORMATS)}",
         )
     manifest = published_day(ledger, day)[TABLES[table]]
+    if table not in manifest.tables:
+        raise SpecError(
+            f"{day} has no table {table}: its vectors are not scaled, or by those of another day",
+            where=f"{ledger.pipeline}, features.scale",
+            remedy=f"choose a day with features.scale of its own; reference day: "
+            f"{manifest.metrics.get('reference_day', 'none')}",
+        )
     query = _query(manifest.tables[table], ledger.uris(manifest, table))
     return _copy(query, options, output)
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from cluster_assets import features
 from cluster_assets.domain.digests import digest_of
-from cluster_assets.domain.errors import InvalidFeaturesError, SourceChangedError
-from cluster_assets.domain.tables import MEMBERS, features_contract, points_contract
+from cluster_assets.domain.errors import SourceChangedError
+from cluster_assets.domain.tables import MEMBERS, SCALES, points_contract
 from cluster_assets.ports import FileRelation
+from cluster_assets.stages.entity_features import FeatureSteps, written
 from cluster_assets.stages.raw import list_files
+from cluster_assets.stages.reference import find_reference, reference_day
 from cluster_assets.stages.source import locate_source, narrow_source, source_schema
 from cluster_assets.stages.stage import StageOutput, sql_digest
 
@@ -18,22 +20,29 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cluster_assets.domain.manifests import Manifest, Metric
-    from cluster_assets.domain.tables import TableContract
-    from cluster_assets.features import FeaturePlan
-    from cluster_assets.ports import Relation, UnloadResult
+    from cluster_assets.pipeline_spec import PipelineSpec
     from cluster_assets.stages.ledger import Attempt
     from cluster_assets.stages.source import DaySource
     from cluster_assets.stages.stage import DayJob
 
 
 class PointsStage:
-    """Fills `points` and `members`. Pairs grow with points squared, so this saves the most."""
+    """Fills `points`, `members` and, where a day scales itself, `scales`.
+
+    Pairs grow with points squared, so making points of entities saves the most.
+    """
 
     name = "points"
 
     def prepare(self, job: DayJob) -> PointsWork:
-        """Pin what `raw` recorded."""
-        return PointsWork(job, job.ledger.require("raw", job.day))
+        """Pin what `raw` recorded and, where the YAML names one, the reference day.
+
+        Raises:
+            UpstreamMissingError: One of them is not published, or the reference day is out of date.
+            InvalidFeaturesError: The reference day has no valid entity.
+        """
+        raw = job.ledger.require("raw", job.day)
+        return PointsWork(job, raw, find_reference(job, _recipe(job.spec)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +51,21 @@ class PointsWork:
 
     job: DayJob
     raw: Manifest
+    reference: Manifest | None = None
 
     @property
     def inputs(self) -> Mapping[str, str]:
         """The state of the source that `raw` recorded, and how features are made of it."""
-        return {
-            "source": str(self.raw.metrics["source_digest"]),
-            "spec": digest_of(self.job.spec.part("raw", "entity", "features", "on_invalid")),
-            "sql": sql_digest("features", "points", "members"),
-        }
+        inputs = {"source": str(self.raw.metrics["source_digest"]), **_recipe(self.job.spec)}
+        weights = self.job.spec.features.weights
+        if weights is not None:
+            inputs["weights"] = digest_of({"weights": weights})
+        if self.reference is not None:
+            inputs["scales"] = self.reference.tables["scales"].content_digest
+        return inputs
 
     def compute(self, attempt: Attempt) -> StageOutput:
-        """Fill both tables.
+        """Fill the tables.
 
         Raises:
             SourceChangedError: The source is no longer what `raw` recorded.
@@ -63,56 +75,57 @@ class PointsWork:
         plan = features.plan(
             self.job.spec, self.job.day, source_schema(self.job.spec, self.job.backend, source)
         )
-        entities, excluded, scanned = self._valid_features(attempt, plan, source.relation)
+        steps = FeatureSteps(self.job, attempt, plan, self._reference_scales())
+        found = steps.run(source.relation)
         engine = self.job.backend.engine
         contract = points_contract(plan.columns)
-        points = engine.unload(plan.points, {"features": entities}, contract, attempt.prefix_uri("points"))
-        relations = {"features": entities, "points": _written(points, contract)}
+        points = engine.unload(
+            plan.points, {"features": found.relation}, contract, attempt.prefix_uri("points")
+        )
+        relations = {"features": found.relation, "points": written(points, contract)}
         members = engine.unload(plan.members, relations, MEMBERS, attempt.prefix_uri("members"))
+        entities = sum(file.rows for file in members.files)
         metrics: dict[str, Metric] = {
             "rows": self.raw.metrics["rows"],
-            "entities": sum(file.rows for file in members.files),
-            "excluded": excluded,
+            "entities": entities,
+            "excluded": found.excluded + steps.lost_in_scaling(found, entities),
             "points": sum(file.rows for file in points.files),
-            "bytes_scanned": scanned,
+            "bytes_scanned": found.bytes_scanned,
+            **found.metrics,
+            **self._reference_metrics(),
         }
-        return StageOutput({"points": (contract, points.files), "members": (MEMBERS, members.files)}, metrics)
+        tables = {"points": (contract, points.files), "members": (MEMBERS, members.files)}
+        if found.scales is not None:
+            tables["scales"] = (SCALES, found.scales)
+        return StageOutput(tables, metrics)
 
-    def _valid_features(
-        self, attempt: Attempt, plan: FeaturePlan, raw: Relation
-    ) -> tuple[FileRelation, int, int]:
-        """The features in scratch, scaled where asked for; entities left out; bytes of source scanned."""
-        engine = self.job.backend.engine
-        contract = features_contract(plan.columns)
-        found = engine.unload(plan.features, {"raw": raw}, contract, attempt.scratch_uri("features"))
-        entities = _written(found, contract)
-        summary = engine.fetch(plan.summary, {"features": entities}).rows[0]
-        excluded = self._count_invalid(plan, summary)
-        if plan.scaled is not None:
-            scaled = engine.unload(
-                plan.scaled, {"features": entities}, contract, attempt.scratch_uri("scaled")
-            )
-            entities = _written(scaled, contract)
-        return entities, excluded, found.statistics.bytes_scanned
+    def _reference_scales(self) -> FileRelation | None:
+        if self.reference is None:
+            return None
+        uris = self.job.ledger.uris(self.reference, "scales")
+        return FileRelation(uris, columns=SCALES.columns)
 
-    def _count_invalid(self, plan: FeaturePlan, summary: Mapping[str, int]) -> int:
-        """Entities left out; an error instead where the YAML says so."""
-        invalid = int(summary["entities"]) - int(summary["valid"])
-        spec = self.job.spec
-        if invalid and spec.on_invalid == "fail":
-            reasons = ", ".join(f"{count:,} {words}" for words, count in plan.invalid(summary).items())
-            raise InvalidFeaturesError(
-                f"{invalid:,} of {int(summary['entities']):,} entities have no valid "
-                f"{spec.features.kind}: {reasons}",
-                where=f"{spec.name}, {self.job.day}, features.{spec.features.kind}",
-                remedy="write `on_invalid: exclude` to leave them out and count them, "
-                "or filter them with raw.where",
-            )
-        return invalid
+    def _reference_metrics(self) -> dict[str, Metric]:
+        """Which day's statistics scaled this one, and the digest of their table where it is another day."""
+        day = reference_day(self.job)
+        if day is None:
+            return {}
+        if self.reference is None:
+            return {"reference_day": day.key}
+        return {"reference_day": day.key, "reference_digest": self.reference.tables["scales"].content_digest}
 
 
-def _written(result: UnloadResult, contract: TableContract) -> FileRelation:
-    return FileRelation(tuple(file.uri for file in result.files), columns=contract.columns)
+def _recipe(spec: PipelineSpec) -> dict[str, str]:
+    """Inputs that days share whose features are measured, and scaled by their own statistics, in one way.
+
+    Weights and the name of the reference day change no statistics: they are inputs of their own.
+    """
+    parts = spec.model_dump(
+        mode="json",
+        include={"raw", "entity", "features", "on_invalid"},
+        exclude={"features": {"weights": True, "scale": {"reference_day"}}},
+    )
+    return {"spec": digest_of(parts), "sql": sql_digest("features", "scales", "points", "members")}
 
 
 def _unchanged_source(job: DayJob, raw: Manifest) -> DaySource:

@@ -52,11 +52,10 @@ class RawWork:
 
     @property
     def inputs(self) -> Mapping[str, str]:
-        """The state of the source, and the parts of the YAML that say how to read it."""
-        return {
-            "source": self.source.digest,
-            "spec": digest_of(self.job.spec.part("raw", "entity", "features", "on_invalid")),
-        }
+        """The state of the source, the parts of the YAML that say how to read it, and the columns needed."""
+        spec = self.job.spec
+        parts = spec.part("raw", "entity", "on_invalid") | {"columns": features.needed_columns(spec)}
+        return {"source": self.source.digest, "spec": digest_of(parts)}
 
     def compute(self, attempt: Attempt) -> StageOutput:
         """Count the rows, by file where there are files.

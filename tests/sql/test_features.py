@@ -1,20 +1,19 @@
-"""From raw rows to features: sets, vectors, places, what is invalid, and how vectors are scaled."""
+"""From raw rows to features: sets, vectors, places, what is invalid, and which tokens count."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.feature_extraction.text import CountVectorizer
 
 from cluster_assets import features
 from cluster_assets.domain.errors import SourceSchemaError
 from cluster_assets.domain.partitions import parse_day
-from cluster_assets.domain.tables import Column, features_contract
+from cluster_assets.domain.tables import FREQUENCIES, Column, features_contract, points_contract
 from cluster_assets.pipeline_spec import PipelineSpec
 
 DAY = parse_day("2026-03-01")
@@ -179,34 +178,57 @@ def test_a_column_of_another_type_tells_no_day(column: str) -> None:
         features.plan(spec({"set": "who"}, **{column: "at"}), DAY, {"at": "bigint", "who": "varchar"})
 
 
-NUMBERS = st.one_of(st.floats(-1e6, 1e6), st.sampled_from([0.0, 0.1, 1e9 + 0.1, 1e-9, -3.0]))
-MATRICES = st.integers(1, 3).flatmap(lambda d: st.lists(st.tuples(*[NUMBERS] * d), min_size=1, max_size=12))
+TOKENS = "abcdé"
+SETS = st.lists(st.sets(st.sampled_from(TOKENS), min_size=0, max_size=4), min_size=1, max_size=12)
+COUNTS = st.one_of(st.integers(1, 8), st.floats(0, 1), st.sampled_from([0.5, 1 / 3, 0.1, 1.0, 0.0]))
 
 
-@settings(max_examples=40, deadline=None)
-@given(MATRICES, st.sampled_from(["standard", "minmax"]))
-def test_scales_equal_scikit_learns(lake: Any, rows: list[tuple[float, ...]], scale: str) -> None:
-    dimensions = len(rows[0])
-    plan = features.plan(spec({"vector": ["max(n)"] * dimensions, "scale": scale}), DAY, SCHEMA)
+def limit(lake: Any, limits: dict[str, float], sets: list[set[str]]) -> tuple[Any, ...]:
+    """Sets by entity after the limits, invalid entities by reason, tokens kept and dropped."""
+    rows = [
+        ("2026-03-01 01:00:00", f"{n:03}", token, 0.0)
+        for n, shown in enumerate(sets)
+        for token in sorted(shown) or [None]
+    ]
+    plan = features.plan(spec({"set": '"Some value"', "tokens": limits}), DAY, SCHEMA)
     contract = features_contract(plan.columns)
-    # An invalid entity takes no part in the statistics.
-    given_rows = [(f"{n:03}", *row) for n, row in enumerate(rows)] + [("x", *[NAN] * dimensions)]
-    assert plan.scaled is not None
-    scaled = lake.rows(
-        lake.fill(plan.scaled, {"features": lake.write(contract.columns, given_rows)}, contract)
-    )
-    scaler = StandardScaler() if scale == "standard" else MinMaxScaler()
-    expected = scaler.fit_transform(np.array(rows))
-    assert [row[0] for row in scaled] == [row[0] for row in given_rows[:-1]]
-    np.testing.assert_allclose(np.array([row[1:] for row in scaled]), expected, rtol=1e-9, atol=1e-9)
+    assert plan.tokens is not None
+    relations = {"features": lake.fill(plan.features, {"raw": lake.write(RAW, rows)}, contract)}
+    relations["frequencies"] = lake.fill(plan.tokens.frequencies, relations, FREQUENCIES)
+    vocabulary = lake.engine.fetch(plan.tokens.vocabulary, relations).rows[0]
+    limited = lake.fill(plan.tokens.limited, relations, contract)
+    invalid = plan.invalid(lake.engine.fetch(plan.summary, {"features": limited}).rows[0])
+    points = lake.rows(lake.fill(plan.points, {"features": limited}, points_contract(plan.columns)))
+    return lake.rows(limited), invalid, vocabulary, points
 
 
-@pytest.mark.parametrize("value", [0.0, 0.1, 1e9 + 0.1, -7e149])
-@pytest.mark.parametrize("scale", ["standard", "minmax"])
-def test_a_constant_dimension_stays_constant(lake: Any, scale: str, value: float) -> None:
-    plan = features.plan(spec({"vector": ["max(n)"], "scale": scale}), DAY, SCHEMA)
-    contract = features_contract(plan.columns)
-    rows = [(str(n), value) for n in range(7)]
-    assert plan.scaled is not None
-    scaled = lake.rows(lake.fill(plan.scaled, {"features": lake.write(contract.columns, rows)}, contract))
-    assert len({x for _, x in scaled}) == 1
+@settings(max_examples=60, deadline=None)
+@given(SETS, COUNTS, COUNTS)
+@example([{"a"}, {"a"}, {"a", "b"}], 1, 2 / 3)  # 2/3 of 3 entities is 2.0 exactly, and two would stay
+@example([{"a", "b"}] * 3 + [{"b"}] * 7, 0.3, 1.0)  # 0.3 of 10 is 3.0 exactly, and three stay
+def test_token_limits_are_those_of_a_count_vectorizer(
+    lake: Any, sets: list[set[str]], min_df: float, max_df: float
+) -> None:
+    limited, invalid, vocabulary, points = limit(lake, {"min_df": min_df, "max_df": max_df}, sets)
+    shown = {f"{n:03}": tokens for n, tokens in enumerate(sets) if tokens}
+    try:
+        vectorizer = CountVectorizer(analyzer=sorted, min_df=min_df, max_df=max_df)
+        kept = set(vectorizer.fit(shown.values()).vocabulary_) if shown else set()
+    except ValueError:  # it refuses to keep nothing, and a max_df that allows less than min_df asks for
+        kept = set()
+    expected = [(f"{n:03}", sorted(tokens & kept) if tokens else None) for n, tokens in enumerate(sets)]
+    assert limited == expected
+    assert dict(vocabulary) == {"kept": len(kept), "dropped": len(set().union(*sets)) - len(kept)}
+    reasons = {
+        "an empty set (all values are null)": sum(tokens is None for _, tokens in expected),
+        "only values outside tokens.min_df..max_df": sum(tokens == [] for _, tokens in expected),
+    }
+    assert invalid == {words: count for words, count in reasons.items() if count}
+    distinct = dict.fromkeys(tuple(tokens) for _, tokens in expected if tokens)
+    assert [tuple(row[2]) for row in points] == list(distinct)
+
+
+def test_sets_without_limits_and_vectors_without_scale_have_no_further_statement() -> None:
+    for kind in ({"set": "who"}, {"vector": ["max(n)"]}, {"vector": ["max(n)"], "scale": "none"}):
+        plan = features.plan(spec(kind), DAY, SCHEMA)
+        assert (plan.tokens, plan.scale) == (None, None)

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from cluster_assets import features
 from cluster_assets.domain.partitions import parse_day
-from cluster_assets.domain.tables import MEMBERS, features_contract, points_contract
+from cluster_assets.domain.tables import MEMBERS, SCALES, features_contract, points_contract
 from cluster_assets.metrics.haversine import EARTH_RADIUS_M
 from cluster_assets.pipeline_spec import PipelineSpec
 from cluster_assets.ports import FileRelation
@@ -123,8 +123,12 @@ def test_ten_days(lake: Any, real_data: Path, name: str) -> None:
     for day in DAYS:
         plan = features.plan(spec, parse_day(day), schema)
         relation = lake.fill(plan.features, {"raw": raw}, features_contract(plan.columns))
-        if plan.scaled is not None:
-            relation = lake.fill(plan.scaled, {"features": relation}, features_contract(plan.columns))
+        if plan.scale is not None and plan.scale.scales is not None:
+            relations = {
+                "features": relation,
+                "scales": lake.fill(plan.scale.scales, {"features": relation}, SCALES),
+            }
+            relation = lake.fill(plan.scale.scaled, relations, features_contract(plan.columns))
         points = lake.fill(plan.points, {"features": relation}, points_contract(plan.columns))
         members = lake.rows(lake.fill(plan.members, {"features": relation, "points": points}, MEMBERS))
         rows = [tuple(tuple(x) if isinstance(x, list) else x for x in row) for row in lake.rows(points)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     import sqlglot.expressions as exp
 
@@ -65,10 +65,21 @@ Relation = FileRelation | TableRelation
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """What a statement took: seconds of wall time and bytes of input read."""
+    """What a statement took.
+
+    Attributes:
+        seconds: Wall time.
+        bytes_scanned: Bytes of input read.
+        queue_seconds: How long a shared engine let it wait.
+        engine_seconds: How long a shared engine worked on it.
+        billed_bytes: Bytes that are charged for, rounded as the engine's owner does; 0 where nothing is.
+    """
 
     seconds: float
     bytes_scanned: int
+    queue_seconds: float = 0.0
+    engine_seconds: float = 0.0
+    billed_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +92,16 @@ class QueryResult:
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """A data file an engine wrote."""
+    """A data file an engine wrote.
+
+    Attributes:
+        partition: The value its rows share, of a table that is partitioned.
+    """
 
     uri: str
     rows: int
     bytes: int
+    partition: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +134,18 @@ class SqlEngine(Protocol):
         """
         ...
 
+    def scan_bytes(self, relation: Relation, columns: Collection[str]) -> int:
+        """Bytes that reading some columns of a relation takes, without reading them.
+
+        Compressed column chunks where the engine can look at Parquet footers; else whole files, which is
+        an upper bound. 0 for a table whose size the engine does not know.
+
+        Raises:
+            SourceMissingError: A file or table does not exist.
+            SourceUnreadableError: A file is not of the format; the message names it.
+        """
+        ...
+
     def fetch(self, statement: Statement, relations: Mapping[str, Relation]) -> QueryResult:
         """Run a query with a small answer.
 
@@ -138,9 +166,15 @@ class SqlEngine(Protocol):
         table: TableContract,
         prefix_uri: str,
     ) -> UnloadResult:
-        """Write the rows of a query as zstd Parquet below a fresh prefix, sorted where one file holds them.
+        """Write the rows of a query as zstd Parquet below a fresh prefix.
 
+        They are sorted where the engine writes one file; Athena writes several at once, in no order.
         The columns of the statement must be those of `table`, with its types.
+
+        Where the table is `partitioned_by` a column, its last one, the files of a value hold the rows of that
+        value in any order, without the column; `WrittenFile.partition` tells it as decimal digits. A statement
+        has at most 100 such values, Athena's and Trino's limit (UNLOAD or CREATE TABLE AS with
+        `partitioned_by = ARRAY['column']`). The files are sorted by value, then by name.
 
         Raises:
             EngineError: As `fetch`, or the columns differ from the contract.

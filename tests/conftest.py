@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,11 +12,64 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from athena_lake import Lake
 
     Command = Callable[..., subprocess.CompletedProcess[str]]
 
 PROJECT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT / "tests" / "aws"))  # the Athena wire server is a package beside its tests
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--trino", action="store_true", help="start a Trino server and run what needs one")
+    parser.addoption("--trino-at", metavar="HOST:PORT", help="with --trino: a server that runs already")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """tests/trino is another suite, `make test-trino`: it is not collected here, rather than skipped."""
+    return True if collection_path == PROJECT / "tests" / "trino" and not config.option.trino else None
+
+
+@pytest.fixture(scope="session")
+def trino_server(pytestconfig: pytest.Config) -> Iterator[tuple[str, int]]:
+    """Host and port of a server that lives as long as the tests do."""
+    if running := pytestconfig.getoption("trino_at"):
+        host, _, port = running.rpartition(":")
+        yield host, int(port)
+        return
+    with subprocess.Popen(
+        [sys.executable, str(PROJECT / "tests" / "trino" / "server.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        told = server.stdout.readline()
+        assert told, "the server did not start; it says above why"
+        address = json.loads(told)
+        yield address["host"], address["port"]
+        server.stdin.close()  # which it takes as a sign to stop
+        server.wait(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def athena_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    """S3 and Glue by moto, Athena by the wire server; they live as long as the tests do."""
+    from athena_lake import open_lake  # only where it is asked for: it brings boto3
+
+    with open_lake(tmp_path_factory.mktemp("athena")) as lake:
+        yield lake
+
+
+@pytest.fixture
+def athena_lake(athena_servers: Lake) -> Iterator[Lake]:
+    """The servers, with nothing left over from other tests."""
+    athena_servers.wire.reset()
+    yield athena_servers
+    athena_servers.wire.reset()
 
 
 @pytest.fixture(scope="session")

@@ -21,11 +21,14 @@ class TableContract:
         name: Table name without the pipeline prefix.
         columns: Columns in order, with their Athena types.
         sort_by: Columns that order the rows; together they are unique.
+        partitioned_by: The last column, a BIGINT, where each file holds the rows of one of its values, and not
+            the column itself.
     """
 
     name: str
     columns: tuple[Column, ...]
     sort_by: tuple[str, ...]
+    partitioned_by: str | None = None
 
 
 SOURCE_FILES = TableContract(
@@ -37,6 +40,23 @@ MEMBERS = TableContract(
     "members",
     (Column("entity", "varchar"), Column("point_id", "bigint")),
     sort_by=("entity",),
+)
+# What the dimensions of a day's vectors are scaled by: one row a dimension, (value - center) / spread.
+SCALES = TableContract(
+    "scales",
+    (
+        Column("dimension", "bigint"),
+        Column("entities", "bigint"),
+        Column("center", "double"),
+        Column("spread", "double"),
+    ),
+    sort_by=("dimension",),
+)
+# Scratch of `points`: how many entities of the day show a token, and whether it stays in the sets.
+FREQUENCIES = TableContract(
+    "frequencies",
+    (Column("token", "varchar"), Column("entities", "bigint"), Column("is_kept", "boolean")),
+    sort_by=("token",),
 )
 CANDIDATES = TableContract(
     "candidates",

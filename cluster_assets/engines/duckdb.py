@@ -15,6 +15,8 @@ import sqlglot.expressions as exp
 from cluster_assets.domain.errors import EngineError, SourceMissingError
 from cluster_assets.engines.duckdb_errors import file_error, translate
 from cluster_assets.engines.duckdb_files import PATH_COLUMN, folders_of, from_item, parquet_columns
+from cluster_assets.engines.duckdb_footers import ChunkSizes
+from cluster_assets.engines.duckdb_partitions import copy_partitioned
 from cluster_assets.engines.duckdb_sessions import DuckDbConfig, DuckDbSessions, interruptibly
 from cluster_assets.engines.duckdb_sql import duckdb_text
 from cluster_assets.engines.duckdb_text_files import (
@@ -35,7 +37,7 @@ from cluster_assets.ports import (
 from cluster_assets.sql_files import sources_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from cluster_assets.domain.errors import ClusterAssetsError
     from cluster_assets.domain.tables import Column, TableContract
@@ -60,6 +62,7 @@ class DuckDbEngine:
     def __init__(self, config: DuckDbConfig) -> None:
         self._config = config
         self._sessions = DuckDbSessions(config)
+        self._chunk_sizes = ChunkSizes()
 
     def __enter__(self) -> Self:
         return self
@@ -138,7 +141,7 @@ class DuckDbEngine:
             raise self._translated(error, statement, used) from error
         finally:
             cursor.close()
-        return QueryResult(rows, _statistics(started, used))
+        return QueryResult(rows, self._statistics(started, statement, used))
 
     def unload(
         self,
@@ -147,10 +150,13 @@ class DuckDbEngine:
         table: TableContract,
         prefix_uri: str,
     ) -> UnloadResult:
-        """Write the rows of a query as one sorted Parquet file; see `ports.SqlEngine`."""
+        """Write the rows of a query as one sorted Parquet file, or one a partition; see `ports.SqlEngine`."""
         started = time.perf_counter()
         used = self._used(statement, relations)
         folder = Path(prefix_uri)
+        if table.partitioned_by is not None:
+            files = self._unload_partitioned(statement, used, table, folder)
+            return UnloadResult(files, self._statistics(started, statement, used))
         target, partial = folder / _FILE_NAME, folder / f".{_FILE_NAME}.{os.getpid()}.tmp"
         cursor = self._cursor(statement, used, writes=folder)
         try:
@@ -166,7 +172,43 @@ class DuckDbEngine:
             cursor.close()
             partial.unlink(missing_ok=True)
         files = (WrittenFile(str(target), rows, target.stat().st_size),) if rows else ()
-        return UnloadResult(files, _statistics(started, used))
+        return UnloadResult(files, self._statistics(started, statement, used))
+
+    def _unload_partitioned(
+        self, statement: Statement, used: Mapping[str, Relation], table: TableContract, folder: Path
+    ) -> tuple[WrittenFile, ...]:
+        cursor = self._cursor(statement, used, writes=folder)
+        try:
+            text = self._text(cursor, statement, used)
+            folder.mkdir(parents=True, exist_ok=True)
+            files = interruptibly(cursor, lambda: copy_partitioned(cursor, text, table, folder, _PARQUET))
+            if files:
+                stored = replace(table, columns=table.columns[:-1])
+                _check_contract(statement, cursor, stored, Path(files[0].uri))
+        except duckdb.Error as error:
+            raise self._translated(error, statement, used) from error
+        finally:
+            cursor.close()
+        return files
+
+    def scan_bytes(self, relation: Relation, columns: Collection[str]) -> int:
+        """Bytes that reading some columns takes; see `ports.SqlEngine`."""
+        if not isinstance(relation, FileRelation) or not relation.uris:
+            return 0
+        if relation.format != "parquet":
+            return sum(Path(uri).stat().st_size for uri in relation.uris)
+        cursor = self._sessions.cursor(folders_of(relation))
+        try:
+            return self._chunk_sizes.bytes_of(cursor, relation, columns)
+        except duckdb.Error as error:
+            raise file_error(error, relation, relation.uris[0]) from error
+        finally:
+            cursor.close()
+
+    def _statistics(self, started: float, statement: Statement, used: Mapping[str, Relation]) -> Statistics:
+        seconds = time.perf_counter() - started
+        columns = {column.name for column in statement.tree.find_all(exp.Column)}
+        return Statistics(seconds, sum(self.scan_bytes(relation, columns) for relation in used.values()))
 
     def _used(self, statement: Statement, relations: Mapping[str, Relation]) -> dict[str, Relation]:
         """The relations the statement reads."""
@@ -280,8 +322,3 @@ def _check_contract(
         raise EngineError(
             f"{statement.name} does not fill the table {table.name}: it gives {actual}; expected {expected}"
         )
-
-
-def _statistics(started: float, used: Mapping[str, Relation]) -> Statistics:
-    uris = {uri for relation in used.values() if isinstance(relation, FileRelation) for uri in relation.uris}
-    return Statistics(time.perf_counter() - started, sum(Path(uri).stat().st_size for uri in uris))

@@ -16,7 +16,7 @@ from cluster_assets.engines.duckdb_types import athena_type, duckdb_type
 from cluster_assets.ports import FileRelation, Relation, TableRelation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import duckdb
 
@@ -61,8 +61,9 @@ def from_item(
             options["columns"] = _struct(json_columns)
     if relation.format not in _READERS:
         raise EngineError(f"DuckDB reads no {relation.format} files here")
-    files = ", ".join(_text(_literal_path(uri)) for uri in relation.uris)
-    arguments = ", ".join([f"[{files}]", *(f"{name} = {value}" for name, value in options.items())])
+    arguments = ", ".join(
+        [file_list(relation.uris), *(f"{name} = {value}" for name, value in options.items())]
+    )
     query = sqlglot.parse_one(f"SELECT * FROM {_READERS[relation.format]}({arguments})", read="duckdb")
     item: exp.Expr = query.args["from_"].this.pop()
     return item
@@ -99,11 +100,10 @@ def parquet_columns(
     Raises:
         duckdb.Error: A file is not readable.
     """
-    files = ", ".join(_text(_literal_path(uri)) for uri in relation.uris)
     # The elements of a file in order: a tree, each node followed by its children, the root first.
     rows = cursor.execute(
         "SELECT file_name, name, duckdb_type, coalesce(num_children, 0) "
-        f"FROM parquet_schema([{files}]) ORDER BY file_name, column_id"
+        f"FROM parquet_schema({file_list(relation.uris)}) ORDER BY file_name, column_id"
     ).fetchall()
     found: dict[str, tuple[Column, ...]] = {}
     for uri, elements in itertools.groupby(rows, key=lambda row: row[0]):
@@ -115,6 +115,11 @@ def parquet_columns(
         found[uri] = tuple(columns)
     folder = () if relation.partition_column is None else (Column(relation.partition_column, "varchar"),)
     return {uri: (*found[uri], *folder) for uri in relation.uris}
+
+
+def file_list(uris: Iterable[str]) -> str:
+    """Files as a list literal."""
+    return f"[{', '.join(_text(_literal_path(uri)) for uri in uris)}]"
 
 
 def _table(relation: TableRelation) -> exp.Expr:

@@ -8,6 +8,7 @@ import sqlglot.expressions as exp
 from sqlglot.errors import ErrorLevel, SqlglotError
 
 from cluster_assets.domain.errors import EngineError
+from cluster_assets.engines.duckdb_differences import DIFFERENCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -68,13 +69,38 @@ def _no_part_is_null(node: exp.Expr) -> None:
     node.replace(exp.Case(ifs=[exp.If(this=there, true=node.copy())]))
 
 
+def _drop_finish(node: exp.Expr) -> None:
+    """Trino's reduce ends with a function of the state, which sql/ leaves as it is; DuckDB's has none."""
+    finish = node.args.get("finish")
+    if isinstance(finish, exp.Lambda) and finish.this == finish.expressions[0]:
+        node.set("finish", None)
+
+
 def _rename(node: exp.Expr) -> None:
-    node.set("this", _NAMES.get(node.name.lower(), node.name))
+    name = node.name.lower()
+    if name == "bitwise_left_shift":
+        value, bits = node.expressions
+        node.replace(exp.Paren(this=exp.BitwiseLeftShift(this=exp.paren(value), expression=exp.paren(bits))))
+    elif name == "bit_count" and [bits.name for bits in node.expressions[1:]] == ["64"]:  # as wide as BIGINT
+        node.replace(
+            exp.Anonymous(this="BIT_COUNT", expressions=[exp.cast(node.expressions[0], exp.DType.BIGINT)])
+        )
+    else:
+        node.set("this", _NAMES.get(name, node.name))
+
+
+def _hexadecimal(node: exp.Expr) -> None:
+    """from_base(text, 16) reads hexadecimal digits, the only base statements use."""
+    digits = exp.DPipe(this=exp.Literal.string("0x"), expression=exp.paren(node.this))
+    node.replace(exp.cast(exp.paren(digits), exp.DType.BIGINT))
 
 
 _CHANGES: dict[type[exp.Expr], Callable[[exp.Expr], None]] = {
     exp.DateDiff: _whole_units,
     exp.RegexpExtract: _no_match_is_null,
     exp.SplitPart: _no_part_is_null,
+    exp.Reduce: _drop_finish,
     exp.Anonymous: _rename,
+    exp.FromBase: _hexadecimal,
+    **DIFFERENCES,
 }

@@ -1,7 +1,8 @@
-"""Every engine behind `ports.SqlEngine`; a new one is one more parameter."""
+"""Every engine behind `ports.SqlEngine`; a new one is one more function here."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,12 @@ from cluster_assets.engines.duckdb import DuckDbConfig, DuckDbEngine
 from cluster_assets.ports import FileRelation, Statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from cluster_assets.ports import Relation, SqlEngine
+
+    Opener = Callable[[pytest.FixtureRequest, Path], AbstractContextManager[SqlEngine]]
 
 
 @dataclass
@@ -32,6 +35,7 @@ class Bench:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
             connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet)")
         return FileRelation((str(path),))
 
@@ -46,7 +50,44 @@ class Bench:
         return next(iter(rows[0].values()))
 
 
-@pytest.fixture(params=["duckdb"])
+def open_duckdb(request: pytest.FixtureRequest, folder: Path) -> AbstractContextManager[SqlEngine]:
+    return DuckDbEngine(DuckDbConfig(2, 512, folder / "tmp"))
+
+
+def open_trino(request: pytest.FixtureRequest, folder: Path) -> AbstractContextManager[SqlEngine]:
+    # Here, so that the other tests need no client of Trino.
+    from cluster_assets.engines.trino import TrinoConfig, TrinoEngine
+
+    host, port = request.getfixturevalue("trino_server")
+    footers = DuckDbEngine(DuckDbConfig(1, 256, folder / "tmp"))
+    request.addfinalizer(footers.close)
+    return TrinoEngine(TrinoConfig(host, port), footers)
+
+
+@contextmanager
+def open_athena(request: pytest.FixtureRequest, folder: Path) -> Iterator[SqlEngine]:
+    # Here, so that the other tests need no client of AWS.
+    from athena_paths import AthenaOnPaths
+
+    lake = request.getfixturevalue("athena_lake")
+    lake.wire.statements.files_per_write = 1
+    yield AthenaOnPaths(lake.shared_engine, lake)
+
+
+ENGINES: dict[str, Opener] = {"duckdb": open_duckdb, "athena": open_athena, "trino": open_trino}
+# Engines that need an option of their own, by name: `make test` runs without them.
+ON_REQUEST = {"trino"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the contract suite on every engine; the other files are about DuckDB."""
+    if "bench" in metafunc.fixturenames:
+        asked = [name for name in ENGINES if name not in ON_REQUEST or metafunc.config.getoption(name)]
+        suite = metafunc.definition.path.name == "test_engine_contract.py"
+        metafunc.parametrize("bench", asked if suite else ["duckdb"], indirect=True)
+
+
+@pytest.fixture
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    with DuckDbEngine(DuckDbConfig(2, 512, tmp_path / "tmp")) as engine:
+    with ENGINES[request.param](request, tmp_path) as engine:
         yield Bench(engine, tmp_path / "in")

@@ -278,3 +278,18 @@ def test_types_have_athenas_names(name: str, athena: str) -> None:
 def test_types_go_back_and_forth(name: str) -> None:
     found = duckdb.sql(f"SELECT CAST(NULL AS {duckdb_type(name).sql('duckdb')}) AS x").types[0]
     assert athena_type(str(found)) == name
+
+
+def test_a_table_without_a_database_names_the_setting(bench: Any) -> None:
+    with pytest.raises(SourceMissingError, match="CLUSTER_DUCKDB_DATABASE"):
+        bench.engine.describe(TableRelation("lake.events"))
+    with pytest.raises(SourceMissingError, match="CLUSTER_DUCKDB_DATABASE"):
+        bench.one("SELECT count(*) AS n FROM raw", raw=TableRelation("lake.events"))
+
+
+def test_a_sum_of_integers_that_is_not_cast_is_refused(bench: Any) -> None:
+    rows = bench.parquet("SELECT 1::BIGINT AS k")
+    with pytest.raises(EngineError, match="double"):  # a HUGEINT, which Parquet has not
+        bench.engine.unload(
+            bench.statement("SELECT sum(k) AS n FROM t"), {"t": rows}, ONE, str(bench.folder / "o")
+        )

@@ -12,8 +12,9 @@ import pytest
 
 from cluster_assets.domain.errors import EngineError, SourceMissingError
 from cluster_assets.domain.tables import Column, TableContract
-from cluster_assets.ports import FileRelation, TableRelation
+from cluster_assets.ports import FileRelation
 
+GREEK = "".join(chr(code) for code in range(0x370, 0x470))  # more characters than one byte tells apart
 PAIR = TableContract("pair", (Column("k", "bigint"), Column("v", "double")), sort_by=("k",))
 
 
@@ -54,6 +55,32 @@ PAIR = TableContract("pair", (Column("k", "bigint"), Column("v", "double")), sor
         ("day_of_week(DATE '2026-03-01')", 7),
         ("cardinality(ARRAY['a', 'b'])", 2),
         ("array_join(array_sort(ARRAY['b', 'B', 'a']), ',')", "B,a,b"),
+        # Halves go away from zero; DuckDB alone would go to the even neighbour.
+        ("CAST(x - DOUBLE '4.5' AS BIGINT)", 3),
+        ("CAST(DOUBLE '4.5' - x AS INTEGER)", -3),
+        ("TRY_CAST(concat('1', '.5') AS BIGINT)", None),
+        ("TRY_CAST(concat(' ', '12') AS BIGINT)", 12),
+        ("CAST(concat('é', 'abc') AS VARCHAR(2))", "éa"),
+        # NaN is above nothing, and the largest only where it is alone.
+        ("CASE WHEN CAST('NaN' AS DOUBLE) + x > 1 THEN 'above' ELSE 'not' END", "not"),
+        ("(SELECT max(v) FROM (VALUES CAST('NaN' AS DOUBLE), DOUBLE '1') AS w (v))", 1.0),
+        ("sum(CAST(x AS BIGINT)) * 2", 14),
+        # Edits of characters, with few and with many of them.
+        ("levenshtein_distance(concat('é', 'x'), '😀x')", 1),
+        ("levenshtein_distance(concat('', 'kitten'), 'sitting')", 3),
+        (f"levenshtein_distance('{GREEK}', concat('a', '{GREEK[1:]}'))", 1),
+        ("upper(concat('straße', 'é'))", "STRAßEÉ"),
+        ("substr(concat('a', 'bc'), 0, 2)", ""),
+        ("substr(concat('a', 'bc'), -2)", "bc"),
+        ("regexp_replace(concat('a', 'b'), '([a-c])', '<$1>')", "<a><b>"),
+        ("extract(DOW FROM DATE '2026-03-01')", 7),
+        ("array_join(array_distinct(split(concat('c.', 'a.c'), '.')), ',')", "c,a"),
+        ("array_max(ARRAY[x, NULL])", None),
+        ("""json_extract_scalar(concat('{"a":', '[1]}'), '$.a')""", None),
+        ("""json_extract_scalar(concat('{"a":', '"b"}'), '$.a')""", "b"),
+        # Moments, whatever zone they are told in.
+        ("TIMESTAMP '2026-03-29 03:30:00 Europe/Berlin' = TIMESTAMP '2026-03-29 01:30:00 UTC'", True),
+        ("hour(TIMESTAMP '2026-03-29 01:30:00 UTC' AT TIME ZONE 'Europe/Berlin')", 3),
     ],
 )
 def test_expressions_mean_what_athena_means(bench: Any, expression: str, value: object) -> None:
@@ -75,11 +102,14 @@ def test_unload_sorts_and_types_and_counts(bench: Any) -> None:
     (file,) = written.files
     assert file.rows == 11
     assert file.bytes == Path(file.uri).stat().st_size
-    assert written.statistics.bytes_scanned == Path(rows.uris[0]).stat().st_size
+    assert written.statistics.bytes_scanned > 0
     assert written.statistics.seconds > 0
     assert list((bench.folder / "out" / "deep").iterdir()) == [Path(file.uri)]
     found = duckdb.sql(f"SELECT * FROM '{file.uri}'").fetchall()
-    assert [k for k, _ in found] == list(range(11))
+    keys = [k for k, _ in found]
+    assert sorted(keys) == list(range(11))
+    if bench.engine.name != "athena":  # which writes several files at once and promises no order
+        assert keys == sorted(keys)
     assert bench.engine.describe(FileRelation((file.uri,))) == PAIR.columns
 
 
@@ -103,7 +133,7 @@ def test_an_empty_relation_has_the_types_of_its_columns(bench: Any) -> None:
 @pytest.mark.parametrize(
     ("columns", "told"),
     [
-        ("sum(k) AS k, CAST(1 AS DOUBLE) AS v", "double"),  # HUGEINT, which Parquet has not
+        ("CAST(1 AS VARCHAR) AS k, CAST(1 AS DOUBLE) AS v", "k varchar, v double"),
         ("CAST(1 AS INTEGER) AS k, CAST(1 AS DOUBLE) AS v", "k integer"),
         ("CAST(1 AS DOUBLE) AS v, CAST(1 AS BIGINT) AS k", "expected k bigint, v double"),
         ("CAST(1 AS BIGINT) AS k", "it gives k bigint;"),
@@ -120,7 +150,9 @@ def test_columns_that_are_not_the_contract_are_refused(bench: Any, columns: str,
 
 @pytest.mark.parametrize("order_sensitive", [False, True])
 def test_the_same_rows_give_the_same_bytes(bench: Any, order_sensitive: bool) -> None:
-    rows = bench.parquet("SELECT hash(i) % 1000 AS g, sin(i) * 1e10 AS v FROM range(400000) AS t(i)")
+    rows = bench.parquet(
+        "SELECT (hash(i) % 1000)::BIGINT AS g, sin(i) * 1e10 AS v FROM range(400_000) AS t(i)"
+    )
     text = (
         "SELECT CAST(g AS BIGINT) AS k, CAST(sum(v) AS DOUBLE) AS v FROM t GROUP BY g"
         if order_sensitive
@@ -183,7 +215,7 @@ def test_a_table_that_was_not_given_is_refused(bench: Any) -> None:
 
 def test_a_failing_statement_is_an_engine_error_with_its_name(bench: Any) -> None:
     rows = bench.parquet("SELECT 'x' AS s")
-    with pytest.raises(EngineError, match="Could not convert string 'x'") as caught:
+    with pytest.raises(EngineError, match="'x'") as caught:
         bench.one("SELECT CAST(s AS BIGINT) AS n FROM t", t=rows)
     assert caught.value.where == "test"
     assert caught.value.remedy
@@ -200,8 +232,24 @@ def test_a_missing_file_is_named(bench: Any) -> None:
             act()
 
 
-def test_a_table_without_a_database_names_the_setting(bench: Any) -> None:
-    with pytest.raises(SourceMissingError, match="CLUSTER_DUCKDB_DATABASE"):
-        bench.engine.describe(TableRelation("lake.events"))
-    with pytest.raises(SourceMissingError, match="CLUSTER_DUCKDB_DATABASE"):
-        bench.one("SELECT count(*) AS n FROM raw", raw=TableRelation("lake.events"))
+def test_a_sum_beyond_bigint_is_an_error(bench: Any) -> None:
+    rows = bench.parquet("SELECT 9223372036854775807 AS x FROM range(2)")
+    with pytest.raises(EngineError):
+        bench.one("SELECT CAST(sum(x) AS BIGINT) AS n FROM t", t=rows)
+
+
+def test_nulls_come_last_in_order(bench: Any) -> None:
+    rows = bench.parquet("SELECT unnest(['b', NULL, 'a', 'é', 'Z']) AS s")
+    found = bench.engine.fetch(bench.statement("SELECT s FROM t ORDER BY s"), {"t": rows}).rows
+    assert [row["s"] for row in found] == ["Z", "a", "b", "é", None]
+
+
+def test_no_moment_is_rounded_into_the_next_day(bench: Any) -> None:
+    rows = bench.parquet(
+        "SELECT TIMESTAMP '2026-03-01 23:59:59.999999' AS plain, "
+        "TIMESTAMPTZ '2026-03-01 23:59:59.999999+00' AS zoned"
+    )
+    types = {column.name: column.type for column in bench.engine.describe(rows)}
+    assert types == {"plain": "timestamp", "zoned": "timestamp with time zone"}
+    within = "plain < TIMESTAMP '2026-03-02 00:00:00' AND zoned < TIMESTAMP '2026-03-02 00:00:00 UTC'"
+    assert bench.one(f"SELECT count(*) AS n FROM t WHERE {within}", t=rows) == 1

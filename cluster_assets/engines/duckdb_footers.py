@@ -1,0 +1,68 @@
+"""How many bytes of Parquet files a statement reads: the column chunks it needs, not the whole files."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from cluster_assets.engines.duckdb_files import file_list
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    import duckdb
+
+    from cluster_assets.ports import FileRelation
+
+_REMEMBERED = 20_000
+
+
+class ChunkSizes:
+    """Compressed bytes of each column, from footers; a file is looked at once in each state."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._known: OrderedDict[tuple[str, int, int], Mapping[str, int]] = OrderedDict()
+
+    def bytes_of(
+        self, cursor: duckdb.DuckDBPyConnection, relation: FileRelation, columns: Collection[str]
+    ) -> int:
+        """Bytes of these columns in all Parquet files of a relation.
+
+        Raises:
+            duckdb.Error: A file is no Parquet file.
+        """
+        states = {uri: _state(uri) for uri in relation.uris}
+        with self._lock:
+            unknown = [uri for uri in relation.uris if states[uri] not in self._known]
+        found = _read_footers(cursor, unknown) if unknown else {}
+        with self._lock:
+            for uri in unknown:
+                self._known[states[uri]] = found.get(uri, {})
+            sizes = [self._known[states[uri]] for uri in relation.uris]
+            while len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return sum(size for file in sizes for path, size in file.items() if _is_of(path, columns))
+
+
+def _state(uri: str) -> tuple[str, int, int]:
+    state = Path(uri).stat()
+    return uri, state.st_size, state.st_mtime_ns
+
+
+def _read_footers(cursor: duckdb.DuckDBPyConnection, uris: list[str]) -> dict[str, dict[str, int]]:
+    rows = cursor.execute(
+        "SELECT file_name, path_in_schema, sum(total_compressed_size)::BIGINT "
+        f"FROM parquet_metadata({file_list(uris)}) GROUP BY ALL"
+    ).fetchall()
+    found: dict[str, dict[str, int]] = {}
+    for uri, path, size in rows:
+        found.setdefault(uri, {})[path] = int(size)
+    return found
+
+
+def _is_of(path: str, columns: Collection[str]) -> bool:
+    """Whether a leaf is one of the columns or inside one: `tokens, list, element`."""
+    return path in columns or any(path.startswith(f"{column}, ") for column in columns)

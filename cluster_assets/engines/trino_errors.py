@@ -1,0 +1,102 @@
+"""Trino's errors in the project's words: which file or table, what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import requests
+import trino
+
+from cluster_assets.domain.errors import (
+    ClusterAssetsError,
+    EngineError,
+    SourceMissingError,
+    SourceUnreadableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FAILURES = (trino.exceptions.Error, trino.exceptions.HttpError, requests.RequestException)
+"""Whatever the client raises: Trino's refusals, HTTP statuses, broken connections."""
+
+_MISSING = ("TABLE_NOT_FOUND", "SCHEMA_NOT_FOUND", "CATALOG_NOT_FOUND")
+_TOO_LARGE = (
+    "EXCEEDED_LOCAL_MEMORY_LIMIT", "EXCEEDED_GLOBAL_MEMORY_LIMIT", "EXCEEDED_TIME_LIMIT",
+    "CLUSTER_OUT_OF_MEMORY", "EXCEEDED_SPILL_LIMIT", "EXCEEDED_CPU_LIMIT", "EXCEEDED_SCAN_LIMIT",
+)  # fmt: skip
+
+
+def translate(
+    error: trino.exceptions.TrinoQueryError, name: str, files: Mapping[str, str], broken: str | None = None
+) -> ClusterAssetsError:
+    """The error to raise instead of Trino's.
+
+    Args:
+        error: What Trino said.
+        name: The statement or table, for the message.
+        files: Files it read: the address Trino uses, and ours.
+        broken: The one of them that cannot be decoded.
+    """
+    what = _sentence(error)
+    if error.error_name in _MISSING:
+        return SourceMissingError(
+            f"Trino has no such table: {what}",
+            where=name,
+            remedy="check raw.table, CLUSTER_TRINO_CATALOG and CLUSTER_TRINO_SCHEMA; "
+            "SHOW TABLES lists what is there",
+        )
+    named = next((uri for location, uri in files.items() if location in error.message), None)
+    broken = broken or (named if "parquet" in what.lower() else None)
+    if broken is not None:
+        return SourceUnreadableError(
+            f"a file is not readable as Parquet: {what}",
+            where=broken,
+            remedy="replace the file: it is truncated, corrupt or of another format",
+        )
+    if error.error_name in _TOO_LARGE:
+        return EngineError(
+            f"Trino ran into a limit: {what}",
+            where=f"{name}, query {error.query_id}",
+            remedy="raise query.max-memory of the server, or the limit it names, or let it spill to disk",
+        )
+    if error.error_name == "NOT_SUPPORTED" and "non-managed" in what.lower():
+        return EngineError(
+            f"Trino may not write files here: {what}",
+            where=name,
+            remedy="set hive.non-managed-table-writes-enabled=true in the catalog that "
+            "CLUSTER_TRINO_SCRATCH_CATALOG names",
+        )
+    return EngineError(
+        f"Trino refused the statement: {what}",
+        where=name,
+        remedy="check the expressions of the pipeline against the columns of the source; "
+        f"the server's page of query {error.query_id} tells more",
+    )
+
+
+def unreachable(error: Exception, host: str, port: int) -> EngineError:
+    """Trino gave no answer, or not to this user."""
+    where = f"{host}:{port}"
+    if "401" in str(error) or "403" in str(error) or isinstance(error, trino.exceptions.TrinoAuthError):
+        return EngineError(
+            f"Trino refuses the user: {_first_line(error)}",
+            where=where,
+            remedy="check CLUSTER_TRINO_USER and CLUSTER_TRINO_PASSWORD; "
+            "a password needs CLUSTER_TRINO_HTTP_SCHEME=https",
+        )
+    return EngineError(
+        f"Trino does not answer: {_first_line(error)}",
+        where=where,
+        remedy="check CLUSTER_TRINO_HOST, CLUSTER_TRINO_PORT and CLUSTER_TRINO_HTTP_SCHEME, "
+        "and that the server runs",
+    )
+
+
+def _sentence(error: trino.exceptions.TrinoQueryError) -> str:
+    lines = error.message.strip().splitlines()
+    return lines[0] if lines else str(error.error_name)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,163 @@
+"""S3 and Glue by moto, Athena by the wire server, and the environment that points at them."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import duckdb
+import pytest
+from athena_wire import AthenaWire
+
+from cluster_assets.engines.athena import AthenaConfig, AthenaEngine
+from cluster_assets.engines.athena_errors import Patience
+from cluster_assets.ports import FileRelation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BUCKET = "lake-of-the-tests"
+SCRATCH = "cluster_assets_scratch"
+KEY_ID = "CANARYKEYID7XB3"
+SECRET = "canary-secret-5yQ2"  # noqa: S105  # guards nothing
+_RUNNING = re.compile(r"Running on (http://127\.0\.0\.1:\d+)")
+TOKEN = "canary-token-8wJ4"  # noqa: S105
+# Pauses of a test are short; attempts are those of production.
+PATIENCE = Patience(attempts=10, seconds=60, first_wait_s=0.01, longest_wait_s=0.05)
+
+
+@dataclass
+class Lake:
+    """Everything AWS that the engine touches."""
+
+    wire: AthenaWire
+    s3: Any
+    glue: Any
+    environment: dict[str, str]
+    numbers: itertools.count[int]
+
+    def fresh(self) -> str:
+        """An address nothing lies below."""
+        return f"s3://{BUCKET}/in/{next(self.numbers):04d}"
+
+    def put(self, uri: str, body: bytes) -> None:
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        self.s3.put_object(Bucket=bucket, Key=key, Body=body)
+
+    def get(self, uri: str) -> bytes:
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        body: bytes = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return body
+
+    def list(self, uri: str) -> list[str]:
+        """Addresses of all objects below a folder."""
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{key.rstrip('/')}/")
+        return [f"s3://{bucket}/{one['Key']}" for page in pages for one in page.get("Contents", ())]
+
+    def parquet(self, query: str, folder: Path, uri: str | None = None) -> FileRelation:
+        """A Parquet object of a DuckDB query; `folder` is a place on this machine to write it first."""
+        path = folder / f"staged-{next(self.numbers)}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with duckdb.connect() as connection:
+            connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet)")
+        target = uri or f"{self.fresh()}/rows.parquet"
+        self.put(target, path.read_bytes())
+        return FileRelation((target,))
+
+    def rows(self, uris: Any, folder: Path) -> list[Any]:
+        """Rows of Parquet objects."""
+        paths = []
+        for uri in uris:
+            path = folder / f"read-{next(self.numbers)}.parquet"
+            path.write_bytes(self.get(uri))
+            paths.append(str(path))
+        with duckdb.connect() as connection:
+            return connection.execute("SELECT * FROM read_parquet($paths)", {"paths": paths}).fetchall()
+
+    def scratch_tables(self) -> list[str]:
+        """Names of the scratch tables that are there now."""
+        pages = self.glue.get_paginator("get_tables").paginate(DatabaseName=SCRATCH)
+        return [table["Name"] for page in pages for table in page["TableList"]]
+
+    @cached_property
+    def shared_engine(self) -> AthenaEngine:
+        """One engine for many tests: making its clients takes a third of a second."""
+        return self.engine()
+
+    def engine(self, **config: Any) -> AthenaEngine:
+        """An engine as production opens it, from the environment."""
+        settings = {"patience": PATIENCE, "longest_poll_s": 0.1, "scratch_database": SCRATCH} | config
+        with _environment(self.environment):
+            return AthenaEngine(AthenaConfig(**settings))
+
+
+@contextmanager
+def open_lake(folder: Path) -> Iterator[Lake]:
+    """Start moto and the wire server."""
+    with _moto(folder / "moto.log") as url:
+        environment = {
+            "AWS_ACCESS_KEY_ID": KEY_ID,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_SESSION_TOKEN": TOKEN,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_ENDPOINT_URL_S3": url,
+            "AWS_ENDPOINT_URL_GLUE": url,
+        }
+        with _environment(environment):
+            s3, glue = boto3.client("s3"), boto3.client("glue")
+        s3.create_bucket(Bucket=BUCKET)
+        for name in (SCRATCH, "default"):
+            glue.create_database(DatabaseInput={"Name": name})
+        with AthenaWire(glue, s3, folder / "wire") as wire:
+            wire.work_groups["primary"].output = f"s3://{BUCKET}/results/"
+            environment["AWS_ENDPOINT_URL_ATHENA"] = wire.url
+            lake = Lake(wire, s3, glue, environment, itertools.count())
+            yield lake
+            lake.shared_engine.close()
+        s3.close()
+        glue.close()
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """The standard AWS variables, and no others of AWS, for as long as clients are made."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        yield
+
+
+@contextmanager
+def _moto(log: Path) -> Iterator[str]:
+    """The address of a moto server; what it says goes to a file, a pipe would fill up and block it."""
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+    with (
+        log.open("wb") as said,
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said) as server,
+    ):
+        try:
+            deadline = time.monotonic() + 60
+            while not (found := _RUNNING.search(log.read_text())):
+                assert server.poll() is None, f"moto did not start: {log.read_text()}"
+                assert time.monotonic() < deadline, f"moto is not ready: {log.read_text()}"
+                time.sleep(0.05)
+            yield found[1]
+        finally:
+            server.terminate()
+            server.wait(10)

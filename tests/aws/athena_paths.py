@@ -1,0 +1,107 @@
+"""The Athena engine for tests that think in paths: files go up before a statement and come down after it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from athena_lake import BUCKET
+
+from cluster_assets.domain.errors import ClusterAssetsError
+from cluster_assets.ports import FileRelation, UnloadResult
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from athena_lake import Lake
+
+    from cluster_assets.domain.tables import Column, TableContract
+    from cluster_assets.engines.athena import AthenaEngine
+    from cluster_assets.ports import QueryResult, Relation, Statement
+
+_ROOT = f"s3://{BUCKET}/paths"
+
+
+class AthenaOnPaths:
+    """A `ports.SqlEngine` over paths of this machine, whose work Athena does on S3."""
+
+    name = "athena"
+
+    def __init__(self, engine: AthenaEngine, lake: Lake) -> None:
+        self._engine = engine
+        self._lake = lake
+
+    def describe(self, relation: Relation) -> tuple[Column, ...]:
+        with _in_paths():
+            return self._engine.describe(self._up(relation))
+
+    def describe_files(self, relation: FileRelation) -> Mapping[str, tuple[Column, ...]]:
+        with _in_paths():
+            found = self._engine.describe_files(self._up(relation))
+        return {_path(uri): columns for uri, columns in found.items()}
+
+    def table_state(self, name: str) -> str:
+        return self._engine.table_state(name)
+
+    def scan_bytes(self, relation: Relation, columns: Collection[str]) -> int:
+        with _in_paths():
+            return self._engine.scan_bytes(self._up(relation), columns)
+
+    def fetch(self, statement: Statement, relations: Mapping[str, Relation]) -> QueryResult:
+        with _in_paths():
+            return self._engine.fetch(statement, self._all_up(relations))
+
+    def unload(
+        self,
+        statement: Statement,
+        relations: Mapping[str, Relation],
+        table: TableContract,
+        prefix_uri: str,
+    ) -> UnloadResult:
+        try:
+            with _in_paths():
+                result = self._engine.unload(statement, self._all_up(relations), table, _uri(prefix_uri))
+        finally:
+            Path(prefix_uri).mkdir(parents=True, exist_ok=True)
+            for uri in self._lake.list(_uri(prefix_uri)):
+                path = Path(_down(uri))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(self._lake.get(uri))
+        files = tuple(replace(file, uri=_down(file.uri)) for file in result.files)
+        return UnloadResult(files, result.statistics)
+
+    def _all_up(self, relations: Mapping[str, Relation]) -> dict[str, Relation]:
+        return {name: self._up(relation) for name, relation in relations.items()}
+
+    def _up(self, relation: Relation) -> Relation:
+        if not isinstance(relation, FileRelation):
+            return relation
+        for path in map(Path, relation.uris):
+            if path.exists():
+                self._lake.put(_uri(str(path)), path.read_bytes())
+        return replace(relation, uris=tuple(_uri(uri) for uri in relation.uris))
+
+
+@contextmanager
+def _in_paths() -> Iterator[None]:
+    """Say paths where the engine says addresses."""
+    try:
+        yield
+    except ClusterAssetsError as error:
+        where = error.where and _path(error.where)
+        raise type(error)(_path(error.what), where=where, remedy=error.remedy) from error
+
+
+def _uri(path: str) -> str:
+    return f"{_ROOT}{path}"
+
+
+def _down(uri: str) -> str:
+    """Athena's files have no ending, by which readers of paths know a format."""
+    return f"{_path(uri)}.parquet"
+
+
+def _path(text: str) -> str:
+    return text.replace(_ROOT, "")

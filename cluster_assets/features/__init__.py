@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cluster_assets.expressions import parse_expression
-from cluster_assets.features import geo, set, vector  # noqa: A004  # the kinds are named as in the YAML
+from cluster_assets.features import embedding, geo, mixed, scales, set, text, vector  # noqa: A004  # named as in the YAML
 from cluster_assets.features.days import day_predicate
-from cluster_assets.features.plans import FeaturePlan, Shape
+from cluster_assets.features.plans import FeaturePlan, Shape, summary_of
 from cluster_assets.features.raw_columns import needed_columns, of_raw
 from cluster_assets.metrics.plans import Comparison, Part
 from cluster_assets.sql_files import bind
@@ -23,12 +23,17 @@ if TYPE_CHECKING:
     from cluster_assets.domain.partitions import Day
     from cluster_assets.domain.tables import Column
     from cluster_assets.pipeline_spec import Features, PipelineSpec
-    from cluster_assets.ports import Statement
 
 __all__ = ["FeaturePlan", "columns_of", "comparison_of", "day_predicate", "needed_columns", "plan"]
 
-_SHAPES: dict[str, Callable[[Features], Shape]] = {"set": set.shape, "vector": vector.shape, "geo": geo.shape}
-_EPSILON = 2.0**-52  # spacing of doubles at 1; scikit-learn's scalers measure constant columns by it
+_SHAPES: dict[str, Callable[[Features], Shape]] = {
+    "set": set.shape,
+    "vector": vector.shape,
+    "geo": geo.shape,
+    "embedding": embedding.shape,
+    "text": text.shape,
+    "mixed": mixed.shape,
+}
 
 
 def columns_of(features: Features) -> tuple[Column, ...]:
@@ -38,13 +43,13 @@ def columns_of(features: Features) -> tuple[Column, ...]:
 
 def comparison_of(spec: PipelineSpec) -> Comparison:
     """What is compared with what in a pipeline, and when two points are near."""
-    mixed = spec.features.mixed or {}
+    parts = spec.features.mixed or {}
     return Comparison(
         kind=spec.features.kind,
         metric=spec.distance.metric,
         threshold=spec.distance.threshold,
         columns=columns_of(spec.features),
-        parts=tuple(Part(name, feature.kind, feature.weight) for name, feature in mixed.items()),
+        parts=tuple(Part(name, feature.kind, feature.weight) for name, feature in parts.items()),
     )
 
 
@@ -60,10 +65,12 @@ def plan(spec: PipelineSpec, day: Day, schema: Mapping[str, str]) -> FeaturePlan
         SourceSchemaError: The time or partition column is of a type that tells no day.
     """
     shape = _SHAPES[spec.features.kind](spec.features)
-    names = tuple(column.name for column in shape.columns)
+    names = tuple(f'"{column.name}"' for column in shape.columns)  # a feature may be called "order"
     is_of_day = of_raw(_is_of_day(spec, day, schema))
     entity = of_raw(parse_expression(spec.entity))
     valid = {"is_valid": shape.is_valid}
+    scale = scales.scale_plan(spec.features, shape)
+    measured = shape.reasons if scale is None else scales.measured_reasons(shape)
     return FeaturePlan(
         columns=shape.columns,
         files=bind("raw/files.sql", expressions={"is_of_day": is_of_day, "entity": entity}),
@@ -73,13 +80,10 @@ def plan(spec: PipelineSpec, day: Day, schema: Mapping[str, str]) -> FeaturePlan
             structure=shape.structure,
             expressions={"is_of_day": is_of_day, "entity": entity, **shape.expressions},
         ),
-        summary=bind(
-            "features/summary.sql",
-            structure={"reasons": tuple(reason.name for reason in shape.reasons)},
-            expressions={reason.name: reason.condition for reason in shape.reasons},
-        ),
+        tokens=set.token_plan(spec.features.tokens) if spec.features.tokens else None,
+        summary=summary_of(measured),
+        scale=scale,
         reasons={reason.name: reason.words for reason in shape.reasons},
-        scaled=_scaled(spec.features.scale.type, len(names), valid),
         points=bind(
             "points/points.sql",
             structure={"columns": names, "types": tuple(column.type for column in shape.columns)},
@@ -93,15 +97,3 @@ def _is_of_day(spec: PipelineSpec, day: Day, schema: Mapping[str, str]) -> exp.E
     name = spec.raw.time_column or spec.raw.partition_column or ""
     predicate = day_predicate(spec.raw, schema[name], day)
     return predicate.and_(parse_expression(spec.raw.where)) if spec.raw.where else predicate
-
-
-def _scaled(scale: str, dimensions: int, valid: Mapping[str, exp.Expr]) -> Statement | None:
-    structure = {"dimensions": dimensions}
-    if scale == "standard":
-        return bind(
-            "features/standard.sql", structure=structure, values={"epsilon": _EPSILON}, expressions=valid
-        )
-    if scale == "minmax":
-        narrowest = {"narrowest": 10 * _EPSILON}
-        return bind("features/minmax.sql", structure=structure, values=narrowest, expressions=valid)
-    return None

@@ -9,6 +9,7 @@ import sqlglot.expressions as exp
 from cluster_assets.expressions import columns_of, parse_expression
 
 if TYPE_CHECKING:
+    from cluster_assets.feature_spec import MixedFeature
     from cluster_assets.pipeline_spec import Features, PipelineSpec
 
 
@@ -25,7 +26,21 @@ def feature_texts(features: Features) -> tuple[str, ...]:
         return (features.set,)
     if features.geo is not None:
         return features.geo.latitude, features.geo.longitude
+    if features.text is not None:
+        return (features.text,)
+    if features.mixed is not None:
+        return tuple(text for feature in features.mixed.values() for text in mixed_texts(feature))
+    if features.embedding is not None:
+        return (features.embedding,)
     return tuple(features.vector or ())
+
+
+def mixed_texts(feature: MixedFeature) -> tuple[str, ...]:
+    """The expression of each column of one of several features: two for a place, else one."""
+    if feature.geo is not None:
+        return feature.geo.latitude, feature.geo.longitude
+    given = (feature.number, feature.category, feature.set, feature.text)
+    return tuple(text for text in given if text is not None)
 
 
 def needed_columns(spec: PipelineSpec) -> tuple[str, ...]:

@@ -19,26 +19,31 @@ _EVERY_PAIR = 2.0  # the reduced distance is at most 1, apart from rounding
 
 def plan(comparison: Comparison) -> CandidatePlan:
     """Grid join on the unit sphere in three dimensions, then the exact distance; proof in the SQL file."""
-    # As scikit-learn's haversine tree reduces a radius in radians.
-    half_chord = math.sin(0.5 * (comparison.threshold / EARTH_RADIUS_M))
-    reduced = half_chord * half_chord
-    side = {"side": 2 * half_chord * RELATIVE_SLACK + _ABSOLUTE_SLACK}
-    steps = half_neighbourhood(3)
+    side = {"side": chord(comparison.threshold) * RELATIVE_SLACK + _ABSOLUTE_SLACK}
+    structure = {"axes": 3, "steps": half_neighbourhood(3)}
     return CandidatePlan(
         scratch=(),
         candidates=bind(
-            "candidates/haversine.sql",
-            structure={"steps": steps},
-            values={
-                **side,
-                "threshold": comparison.threshold,
-                "diameter": 2 * EARTH_RADIUS_M,
-                "reduced_threshold": reduced if reduced < 1 else _EVERY_PAIR,
-            },
+            "candidates/haversine.sql", structure=structure, values={**side, **thresholds(comparison)}
         ),
         comparisons=bind(
-            "comparisons/grid.sql",
-            structure={"axes": 3, "steps": steps, "cells": "cells/haversine.sql"},
-            values=side,
+            "comparisons/grid.sql", structure={**structure, "cells": "cells/haversine.sql"}, values=side
         ),
     )
+
+
+def chord(metres: float) -> float:
+    """Straight distance of two points that far apart on the sphere, in radii."""
+    return 2 * math.sin(0.5 * (metres / EARTH_RADIUS_M))
+
+
+def thresholds(comparison: Comparison) -> dict[str, float]:
+    """What statements that measure great circles ask for."""
+    # As scikit-learn's haversine tree reduces a radius in radians.
+    half_chord = math.sin(0.5 * (comparison.threshold / EARTH_RADIUS_M))
+    reduced = half_chord * half_chord
+    return {
+        "threshold": comparison.threshold,
+        "diameter": 2 * EARTH_RADIUS_M,
+        "reduced_threshold": reduced if reduced < 1 else _EVERY_PAIR,
+    }

@@ -75,3 +75,18 @@ class CandidatePlan:
     candidates: Statement
     comparisons: Statement
     cores: Statement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LshOptions:
+    """Locality-sensitive hashing: two points are compared when they agree in one table.
+
+    Attributes:
+        tables: Hash tables; more find more.
+        rows: Hashes that must agree in a table; more compare less.
+        seed: Of the hash functions.
+    """
+
+    tables: int
+    rows: int
+    seed: int

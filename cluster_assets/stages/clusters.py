@@ -92,6 +92,7 @@ class ClustersWork:
             point_count=self.points.tables["points"].rows,
             output=labels_uri,
             algorithm=job.spec.algorithm.model_dump(),
+            cores=job.ledger.uris(self.candidates, "cores") if "cores" in self.candidates.tables else None,
         )
         reply = read_reply(dict(job.backend.invoker_for(job.spec.limits).invoke(event.to_json())))
         if not reply.ok:

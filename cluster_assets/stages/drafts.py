@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cluster_assets.domain.errors import IntegrityError
@@ -41,6 +41,10 @@ class Attempt:
     def scratch_uri(self, table: str) -> str:
         """Where files go that only this attempt reads; removed once the day is published."""
         return f"{self.uri}/{SCRATCH}/{check_name(table)}"
+
+    def aside(self, name: str) -> Attempt:
+        """A try within this one whose tables only this one reads."""
+        return replace(self, uri=self.scratch_uri(name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,10 @@ class Ledger:
         newest = max(*self._versions(place), pointer.version if pointer else 0, 0)
         return Attempt(attempt, self._store.uri(place.attempt(attempt)), newest)
 
+    def discard(self, stage: str, day: Day, attempt: Attempt) -> None:
+        """Remove what a try left that will not be committed."""
+        self._clear(self._place(stage, day), attempt, scratch_only=False)
+
     def commit(self, draft: Draft) -> Manifest:
         """Publish a draft, or adopt what another run published from the same inputs meanwhile.
 

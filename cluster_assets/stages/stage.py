@@ -121,7 +121,8 @@ def run_day(stage: Stage, job: DayJob) -> DayResult:
 @cache
 def sql_digest(*folders: str) -> str:
     """Digest of the statements in folders of sql/: another text, another result."""
-    files = [path for folder in folders for path in sorted((PROJECT_ROOT / "sql" / folder).glob("*.sql"))]
+    # *.jinja too: the parts that statements import.
+    files = [path for folder in folders for path in sorted((PROJECT_ROOT / "sql" / folder).glob("*.*"))]
     return digest_of({f"{path.parent.name}/{path.name}": path.read_text(encoding="utf-8") for path in files})
 
 

@@ -25,17 +25,8 @@ WITH cells AS (
 
 ),
 steps AS (
-    SELECT
-        s0,
-        s1,
-        s2,
-        same
-    FROM (
-        VALUES
-            {% for step in steps %}
-            ({{ step | join(', ') }}, {{ 'FALSE' if loop.index0 else 'TRUE' }}){{ '' if loop.last else ',' }}
-            {% endfor %}
-    ) AS v (s0, s1, s2, same)
+    {% include "cells/steps.sql" %}
+
 ),
 reaching AS (
     SELECT

@@ -16,17 +16,8 @@ sizes AS (
 
 ),
 steps AS (
-    SELECT
-        {% for k in range(axes) %}
-        s{{ k }},
-        {% endfor %}
-        same
-    FROM (
-        VALUES
-            {% for step in steps %}
-            ({{ step | join(', ') }}, {{ 'FALSE' if loop.index0 else 'TRUE' }}){{ '' if loop.last else ',' }}
-            {% endfor %}
-    ) AS v ({% for k in range(axes) %}s{{ k }}, {% endfor %}same)
+    {% include "cells/steps.sql" %}
+
 ),
 reaching AS (
     SELECT

@@ -1,12 +1,11 @@
--- Fills: tokens(point_id, token, position, size): the sets of the points, rarest token first.
+-- Fills: tokens(token, rank): the tokens that at least two points hold, numbered from rare to frequent.
 -- Reads: points
--- Positions count from 1. Tokens are ordered by (points that have it, token): any one order would do for the prefix
--- filter; this one puts tokens that few points have into the prefixes.
+-- A token of one point is never common to two, so it needs no number. rank = frequency * 2^32 + number, where the
+-- number is unique below 2^32: any order of the tokens would do for the prefix filter; this one puts tokens that few
+-- points hold into the prefixes. No window spans the day: numbers are counted within 64 ranges of a hash, number k of
+-- range r is 64 * k + r.
 WITH shown AS (
-    SELECT
-        points.point_id,
-        t.token,
-        cardinality(points.tokens) AS size
+    SELECT t.token
     FROM points
     CROSS JOIN UNNEST(points.tokens) AS t (token)
 ),
@@ -16,13 +15,19 @@ frequencies AS (
         count(*) AS frequency
     FROM shown
     GROUP BY token
+    HAVING count(*) > 1
+),
+ranged AS (
+    SELECT
+        token,
+        frequency,
+        from_base(substr(to_hex(md5(to_utf8(token))), 1, 7), 16) % 64 AS part
+    FROM frequencies
 )
 SELECT
-    CAST(shown.point_id AS BIGINT) AS point_id,
-    CAST(shown.token AS VARCHAR) AS token,
+    CAST(token AS VARCHAR) AS token,
     CAST(
-        row_number() OVER (PARTITION BY shown.point_id ORDER BY frequencies.frequency, shown.token) AS BIGINT
-    ) AS position,
-    CAST(shown.size AS BIGINT) AS size
-FROM shown
-JOIN frequencies ON frequencies.token = shown.token
+        frequency * BIGINT '4294967296'
+        + 64 * (row_number() OVER (PARTITION BY part ORDER BY frequency, token) - 1) + part AS BIGINT
+    ) AS rank
+FROM ranged

@@ -2,7 +2,8 @@
 -- Reads: points
 -- Parameters: :side of a cell
 SELECT
-    point_id
+    point_id,
+    weight
     {% for k in range(dimensions) %}
     , x{{ k }}
     {% endfor %}

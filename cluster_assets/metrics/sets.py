@@ -1,0 +1,107 @@
+"""Distances of sets: Jaccard, Dice, overlap coefficient and cosine, by one join."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from cluster_assets.domain.tables import Column, TableContract
+from cluster_assets.metrics.plans import CandidatePlan, ScratchStep
+from cluster_assets.sql_files import bind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cluster_assets.metrics.plans import Comparison
+
+# Scratch: their rows need no order.
+TOKENS = TableContract("tokens", (Column("token", "varchar"), Column("rank", "bigint")), sort_by=())
+SETS = TableContract(
+    "sets",
+    (
+        Column("point_id", "bigint"),
+        Column("size", "bigint"),
+        Column("bits", "bigint"),
+        Column("ranks", "array(bigint)"),
+    ),
+    sort_by=(),
+)
+HOT_SETS = TableContract(
+    "hot_sets",
+    (
+        Column("point_id", "bigint"),
+        Column("class", "bigint"),
+        Column("size", "bigint"),
+        Column("bits", "bigint"),
+        Column("ranks", "array(bigint)"),
+    ),
+    sort_by=(),
+)
+
+HOT_FREQUENCY = 1000  # points; a token that more of them hold is hot
+_RANKS_PER_FREQUENCY = 2**32  # as in sql/tokens/tokens.sql
+_SLACK = 1 - Fraction(1, 2**40)
+_ROUNDING = Fraction(1, 2**50)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the common tokens of near sets reach at least; rounded down.
+
+    Attributes:
+        share: Common tokens per unit of f(a, b): the sum of the sizes for jaccard and dice, the lower size
+            for overlap, the root of their product for cosine.
+        own: Common tokens per token of the smaller set.
+        ratio: Common tokens per token of the larger set, and the lower size per token of the larger one.
+    """
+
+    share: float
+    own: float
+    ratio: float
+
+
+def plan(comparison: Comparison) -> CandidatePlan:
+    """Prefix, size, positional and bitmap filter, then the exact distance; all pairs for the threshold 1."""
+    return plan_with(comparison, hot_frequency=HOT_FREQUENCY)
+
+
+def plan_with(comparison: Comparison, *, hot_frequency: int) -> CandidatePlan:
+    """As `plan`; the pairs are the same for every frequency from 1 that counts as hot."""
+    structure = {"metric": comparison.metric}
+    scratch = (ScratchStep(TOKENS, bind("tokens/tokens.sql")), ScratchStep(SETS, bind("sets/sets.sql")))
+    if comparison.threshold >= 1:
+        every = bind("candidates/sets_all.sql", structure=structure)
+        return CandidatePlan(scratch, every, bind("comparisons/all_pairs.sql"))
+    bounds = bounds_of(comparison.metric, comparison.threshold)
+    hot = {"hot_rank": (hot_frequency + 1) * _RANKS_PER_FREQUENCY, "ratio": bounds.ratio}
+    values = {**hot, "share": bounds.share, "own": bounds.own}
+    return CandidatePlan(
+        (*scratch, ScratchStep(HOT_SETS, bind("hot_sets/hot_sets.sql", values=hot))),
+        bind(
+            "candidates/sets.sql", structure=structure, values={"threshold": comparison.threshold, **values}
+        ),
+        bind("comparisons/sets.sql", structure=structure, values=values),
+    )
+
+
+# For a similarity: share, own and ratio, solved in the header of sql/candidates/sets.sql.
+_BOUNDS: dict[str, Callable[[Fraction], tuple[Fraction, Fraction, Fraction]]] = {
+    "jaccard": lambda s: (s / (1 + s), 2 * s / (1 + s), s),
+    "dice": lambda s: (s / 2, s, s / (2 - s)),
+    "overlap": lambda s: (s, s, Fraction(0)),
+    "cosine": lambda s: (s, s, s * s),
+}
+
+
+def bounds_of(metric: str, threshold: float) -> Bounds:
+    """The bounds that pairs within a threshold reach, however their distance was rounded."""
+    similarity = max(Fraction(0), 1 - Fraction(threshold) - _ROUNDING) * _SLACK
+    share, own, ratio = (_round_down(exact * _SLACK) for exact in _BOUNDS[metric](similarity))
+    return Bounds(share, own, ratio)
+
+
+def _round_down(exact: Fraction) -> float:
+    nearest = float(exact)
+    return nearest if Fraction(nearest) <= exact else math.nextafter(nearest, -math.inf)

@@ -1,0 +1,72 @@
+"""Distances of vectors: Euclidean, Manhattan, Chebyshev and cosine, joined on a grid.
+
+The proofs that no pair is lost stand in `sql/candidates/vector.sql` and `sql/candidates/cosine_vector.sql`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from cluster_assets.metrics.grids import RELATIVE_SLACK, half_neighbourhood
+from cluster_assets.metrics.plans import CandidatePlan
+from cluster_assets.sql_files import bind
+
+if TYPE_CHECKING:
+    from cluster_assets.metrics.plans import Comparison
+
+MOST_AXES = 3  # 13 neighbours; a fourth axis would make 40
+LEAST = 2.0**-500  # squares of smaller differences underflow
+_COSINE_SLACK = 2.0**-40  # of the squared chord; far above the rounding of 500 dimensions
+
+
+def plan(comparison: Comparison) -> CandidatePlan:
+    """Grid join on the first dimensions, then the exact distance; euclidean, manhattan or chebyshev."""
+    structure = _structure(comparison)
+    side = {"side": max(comparison.threshold, LEAST) * RELATIVE_SLACK}
+    return CandidatePlan(
+        scratch=(),
+        candidates=bind(
+            "candidates/vector.sql",
+            structure={**structure, **measure(comparison)},
+            values={**side, **thresholds(comparison)},
+        ),
+        comparisons=bind(
+            "comparisons/grid.sql", structure={**structure, "cells": "cells/vector.sql"}, values=side
+        ),
+    )
+
+
+def plan_cosine(comparison: Comparison) -> CandidatePlan:
+    """Grid join of the vectors brought to length 1, then 1 - their product."""
+    structure = _structure(comparison)
+    side = {"side": math.sqrt(2 * comparison.threshold + _COSINE_SLACK) * RELATIVE_SLACK}
+    return CandidatePlan(
+        scratch=(),
+        candidates=bind(
+            "candidates/cosine_vector.sql",
+            structure=structure,
+            values={**side, "threshold": comparison.threshold},
+        ),
+        comparisons=bind(
+            "comparisons/grid.sql", structure={**structure, "cells": "cells/cosine.sql"}, values=side
+        ),
+    )
+
+
+def measure(comparison: Comparison) -> dict[str, object]:
+    """What `cells/measures.jinja` asks for."""
+    return {"metric": comparison.metric, "columns": tuple(column.name for column in comparison.columns)}
+
+
+def thresholds(comparison: Comparison) -> dict[str, float]:
+    """The thresholds that statements with the measure `vector` ask for."""
+    threshold = comparison.threshold
+    if comparison.metric == "euclidean":
+        return {"threshold": threshold, "reduced_threshold": threshold * threshold}
+    return {"reduced_threshold": threshold}
+
+
+def _structure(comparison: Comparison) -> dict[str, object]:
+    axes = min(len(comparison.columns), MOST_AXES)
+    return {"dimensions": len(comparison.columns), "axes": axes, "steps": half_neighbourhood(axes)}

@@ -1,0 +1,124 @@
+"""The executors over the points of one day: SQL join, dense cells, measured blocks, hashing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from cluster_assets import features, metrics
+from cluster_assets.domain.tables import CANDIDATES
+from cluster_assets.pipeline_spec import LshBlocking
+from cluster_assets.planner import choose_executor, min_samples_of
+from cluster_assets.ports import FileRelation
+from cluster_assets.stages.blocks import measure_blocks
+from cluster_assets.stages.joins import Candidates, SqlJoin
+from cluster_assets.stages.recall import measure_recall
+
+if TYPE_CHECKING:
+    from cluster_assets.planner import Choice
+    from cluster_assets.ports import WrittenFile
+    from cluster_assets.stages.ledger import Attempt
+    from cluster_assets.stages.stage import DayJob
+
+
+class PairSearch:
+    """Finds the near pairs of a day.
+
+    Args:
+        job: The day.
+        attempt: Where its files go.
+        points: The relation `points`.
+        count: Its rows.
+    """
+
+    def __init__(self, job: DayJob, attempt: Attempt, points: FileRelation, count: int) -> None:
+        self._job = job
+        self._attempt = attempt
+        self._points = points
+        self._count = count
+        self._comparison = features.comparison_of(job.spec)
+
+    def choose(self) -> Choice:
+        """The executor for these points."""
+
+        def count() -> int:  # the join is planned only when the choice needs it
+            return self._join.count_comparisons()
+
+        return choose_executor(self._job.spec, self._count, count)
+
+    def count_comparisons(self, choice: Choice) -> int | None:
+        """Distance tests an executor will make; None where only making the blocks would tell."""
+        joins = {"join": lambda: self._join, "cells": lambda: self._cells, "lsh": lambda: self._hashed}
+        return joins[choice.executor]().count_comparisons() if choice.executor in joins else None
+
+    def run(self, choice: Choice) -> Candidates:
+        """Find the pairs.
+
+        Raises:
+            TooManyPairsError: There would be more of them than `limits.max_pairs`.
+            WorkerError: A block could not be measured; the subclass says why.
+        """
+        executors = {"join": self._list, "cells": self._certify, "blocks": self._measure, "lsh": self._hash}
+        return executors[choice.executor]()
+
+    @cached_property
+    def _join(self) -> SqlJoin:
+        return SqlJoin(self._job, self._attempt, metrics.plan(self._comparison), self._points)
+
+    @cached_property
+    def _cells(self) -> SqlJoin:
+        plan = metrics.cells(self._comparison, min_samples_of(self._job.spec.algorithm))
+        return SqlJoin(self._job, self._attempt, plan, self._points)
+
+    @cached_property
+    def _hashed(self) -> SqlJoin:
+        named = self._named_hashing
+        options = metrics.LshOptions(named.tables, named.rows, named.seed)
+        return SqlJoin(self._job, self._attempt, metrics.lsh(self._comparison, options), self._points)
+
+    @property
+    def _named_hashing(self) -> LshBlocking:
+        blocking = self._job.spec.blocking
+        if not isinstance(blocking, LshBlocking):
+            raise TypeError(f"hashing is asked for by name, not by {blocking.type}")
+        return blocking
+
+    def _list(self) -> Candidates:
+        self._join.refuse_too_many(self._comparison, self._count)
+        return self._join.write()
+
+    def _certify(self) -> Candidates:
+        return replace(
+            self._cells.write(), numbers={"certificate": "near pairs enough to give the same clusters"}
+        )
+
+    def _measure(self) -> Candidates:
+        return self._measure_blocks(self._attempt, self._points)
+
+    def _measure_blocks(self, attempt: Attempt, points: FileRelation) -> Candidates:
+        measured = measure_blocks(self._job, attempt, self._comparison, points, self._count)
+        numbers = dict(measured.numbers)
+        scanned, comparisons = int(numbers.pop("bytes_scanned")), int(numbers.pop("comparisons", 0))
+        return Candidates(measured.files, None, comparisons, scanned, numbers)
+
+    def _hash(self) -> Candidates:
+        self._hashed.refuse_too_many(self._comparison, self._count)
+        found = self._hashed.write()
+        pairs = FileRelation(tuple(file.uri for file in found.files), columns=CANDIDATES.columns)
+        recall = measure_recall(
+            self._job,
+            self._attempt,
+            self._comparison,
+            (self._points, pairs),
+            (self._count, self._named_hashing.recall_sample),
+            self._find_exactly,
+        )
+        return replace(found, numbers=recall.numbers())
+
+    def _find_exactly(self, sample: FileRelation) -> tuple[WrittenFile, ...]:
+        """All near pairs of a sample of the points, aside from the day's."""
+        aside = self._attempt.aside("exact")
+        if self._comparison.kind == "embedding":
+            return self._measure_blocks(aside, sample).files
+        return SqlJoin(self._job, aside, metrics.plan(self._comparison), sample).write().files

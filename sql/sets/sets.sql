@@ -1,0 +1,27 @@
+-- Fills: sets(point_id, size, bits, ranks): the points that share a token with another one.
+-- Reads: points, tokens
+-- `size` counts all tokens of the set, `ranks` are those that other points hold too, ascending. Each of these sets one
+-- of the `bits`: bit rank % 63, so that no sign is touched.
+WITH shown AS (
+    SELECT
+        points.point_id,
+        cardinality(points.tokens) AS size,
+        t.token
+    FROM points
+    CROSS JOIN UNNEST(points.tokens) AS t (token)
+),
+numbered AS (
+    SELECT
+        token,
+        rank,
+        bitwise_left_shift(BIGINT '1', CAST(rank % 63 AS INTEGER)) AS bit
+    FROM tokens
+)
+SELECT
+    CAST(shown.point_id AS BIGINT) AS point_id,
+    CAST(min(shown.size) AS BIGINT) AS size,
+    CAST(bitwise_or_agg(numbered.bit) AS BIGINT) AS bits,
+    CAST(array_sort(array_agg(numbered.rank)) AS ARRAY(BIGINT)) AS ranks
+FROM shown
+JOIN numbered ON numbered.token = shown.token
+GROUP BY shown.point_id

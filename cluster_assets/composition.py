@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cluster_assets.pipeline_spec import Limits
-    from cluster_assets.ports import Catalog, Invoker, ObjectStore
+    from cluster_assets.ports import Catalog, Invoker, ObjectStore, SqlEngine
 
 WORKER_HANDLER = "lambda_worker.handler.handler"
 
@@ -25,24 +25,51 @@ WORKER_HANDLER = "lambda_worker.handler.handler"
 def open_backend(settings: Settings) -> Iterator[Backend]:
     """The parts a pipeline runs on; worker processes and connections end with the context."""
     with ExitStack() as stack:
-        engine = DuckDbEngine(
-            DuckDbConfig(
-                threads=settings.sql_threads,
-                memory_limit_mb=settings.sql_memory_mb,
-                temp_dir=settings.scratch_dir,
-                database=settings.duckdb_database,
-                allowed_dirs=(settings.warehouse_dir,),
-            )
-        )
-        stack.callback(engine.close)
         store, catalog = open_storage(settings)
         yield Backend(
-            engine=engine,
+            engine=_open_engine(settings, stack),
             store=store,
             catalog=catalog,
             invoker_for=_Invokers(settings, stack),
             source_variables=settings.source_variables,
         )
+
+
+def _open_engine(settings: Settings, stack: ExitStack) -> SqlEngine:
+    duckdb = DuckDbEngine(
+        DuckDbConfig(
+            threads=settings.sql_threads,
+            memory_limit_mb=settings.sql_memory_mb,
+            temp_dir=settings.scratch_dir,
+            database=settings.duckdb_database,
+            allowed_dirs=(settings.warehouse_dir,),
+        )
+    )
+    stack.callback(duckdb.close)
+    return duckdb if settings.target == "local" else _open_trino(settings, duckdb)
+
+
+def _open_trino(settings: Settings, footers: DuckDbEngine) -> SqlEngine:
+    # Here, so that those without Trino do not wait for its client to load.
+    from cluster_assets.engines.trino import TrinoConfig, TrinoEngine
+
+    password = settings.trino_password
+    return TrinoEngine(
+        TrinoConfig(
+            host=settings.trino_host,
+            port=settings.trino_port,
+            user=settings.trino_user,
+            password=password.get_secret_value() if password else None,
+            http_scheme=settings.trino_http_scheme,
+            certificate=settings.trino_certificate,
+            catalog=settings.trino_catalog,
+            schema=settings.trino_schema,
+            scratch_catalog=settings.trino_scratch_catalog,
+            scratch_schema=settings.trino_scratch_schema,
+            files_root=settings.trino_files_root,
+        ),
+        footers,
+    )
 
 
 def open_storage(settings: Settings) -> tuple[ObjectStore, Catalog]:

@@ -20,7 +20,7 @@ def _scale_by_name(value: object) -> object:
 
 
 def _check_feature_name(text: str) -> str:
-    if text in ("point_id", "weight", "entity"):
+    if text in ("point_id", "weight", "entity", "first_entity", "prefix"):
         raise ValueError(f"{text} is a column of its own in the table points; choose another name")
     return text
 
@@ -131,7 +131,15 @@ class Features(Part):
             )
         if self.tokens is not None and kinds != ["set"]:
             raise ValueError(f"tokens limits the values of a set; remove it or use set instead of {kinds[0]}")
+        self._refuse_shared_columns()
         return self
+
+    def _refuse_shared_columns(self) -> None:
+        """A place has two columns, named after it; another feature may have one of their names."""
+        for name, feature in (self.mixed or {}).items():
+            for taken in (f"{name}_latitude", f"{name}_longitude"):
+                if feature.geo is not None and taken in (self.mixed or {}):
+                    raise ValueError(f"{taken} is a column of the place {name}; rename one of them")
 
     @property
     def kind(self) -> Kind:

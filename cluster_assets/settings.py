@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cluster_assets.domain.errors import SpecError
@@ -39,7 +39,11 @@ class Settings(BaseSettings):
         env_prefix="CLUSTER_", env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True
     )
 
-    target: Literal["local"] = Field("local", description="Where SQL, files and workers run")
+    target: Literal["local", "trino"] = Field(
+        "local",
+        description="Where SQL runs: DuckDB in this process, or a Trino server that sees the files of this "
+        "machine. Files and workers are here",
+    )
     home: ProjectPath = Field(
         PROJECT_ROOT / ".cluster",
         description="Everything local: lake, warehouse, Dagster storage; relative to the project folder",
@@ -57,6 +61,25 @@ class Settings(BaseSettings):
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
         description="Local worker processes at a time, whatever a pipeline's max_concurrency says",
+    )
+    trino_host: str = Field("127.0.0.1", description="Trino's coordinator, for `target: trino`")
+    trino_port: int = Field(8080, ge=1, le=65535)
+    trino_user: str = Field("cluster_assets", min_length=1)
+    trino_password: SecretStr | None = Field(None, description="Needs `trino_http_scheme: https`")
+    trino_http_scheme: Literal["http", "https"] = "http"
+    trino_certificate: ProjectPath | None = Field(
+        None, description="CA file for the server's certificate; unset takes the system's"
+    )
+    trino_catalog: str = Field("hive", description="Where the tables of `raw.table` are unless they say")
+    trino_schema: str = Field("default", description="The same for the schema")
+    trino_scratch_catalog: str = Field(
+        "hive", description="A Hive catalog with hive.non-managed-table-writes-enabled, for tables over files"
+    )
+    trino_scratch_schema: str = Field("cluster_scratch", description="Its schema for them, made when missing")
+    trino_files_root: str = Field(
+        "local:///",
+        pattern=r"://.*/$",
+        description="How the file system of that catalog calls `/` of this machine",
     )
     days_per_run: int = Field(30, ge=1, description="Days a backfill puts into one Dagster run")
     retention_days: float = Field(7, ge=0, description="How long gc keeps what nothing refers to")

@@ -5,10 +5,13 @@ The only module of this package that `cluster_assets` may import. Standard libra
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 VERSION = 1
+MEASURE = "measure"
+"""The `operation` of a `MeasureEvent`; an event without one is a `ClusterEvent`."""
 
 
 class ContractError(ValueError):
@@ -17,6 +20,10 @@ class ContractError(ValueError):
 
 class InputError(ContractError):
     """An input file is missing, unreadable, or breaks the contract of its table."""
+
+
+class PairLimitError(ContractError):
+    """More pairs are near than the event allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,87 @@ class ClusterReply:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class MeasureEvent:
+    """One invocation: find the near pairs of a block of points.
+
+    Attributes:
+        home: Addresses of Parquet files with `point_id BIGINT` and the feature columns: the block.
+        others: Further blocks, each a tuple of such addresses: pairs of a home point and one of them count.
+        within: Whether pairs of two home points count.
+        halo_column: A BIGINT column of the home files that is not 0 for points that are not at home: pairs of
+            them with home points count. None where all are at home.
+        columns: The feature columns: DOUBLE columns, one a dimension, or one ARRAY(DOUBLE).
+        point_count: Rows in all the files.
+        metric: `euclidean`, `manhattan`, `chebyshev` or `cosine`.
+        threshold: Pairs at most this far apart are near.
+        output: Address of the Parquet files to write, without `-00000.parquet`: `point_a BIGINT,
+            point_b BIGINT, distance DOUBLE`, each file sorted. None to count only.
+        max_pairs: More near pairs are refused.
+        version: Version of this contract.
+    """
+
+    home: tuple[str, ...]
+    others: tuple[tuple[str, ...], ...]
+    within: bool
+    halo_column: str | None
+    columns: tuple[str, ...]
+    point_count: int
+    metric: str
+    threshold: float
+    output: str | None
+    max_pairs: int
+    version: int = VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        """The event as a JSON object."""
+        lists = {
+            "home": list(self.home),
+            "others": [list(addresses) for addresses in self.others],
+            "columns": list(self.columns),
+        }
+        return asdict(self) | lists | {"operation": MEASURE}
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredFile:
+    """A file of near pairs."""
+
+    uri: str
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureReply:
+    """What measuring answers.
+
+    Attributes:
+        ok: False when the worker refused; then `error_type` and `error` say why.
+        files: What was written; none when no pair is near.
+        pairs: Near pairs.
+        bytes: Bytes of the files.
+        tested: Pairs whose distance was measured exactly; a filter told the others apart.
+        seconds: Wall time inside the handler.
+        peak_memory_mb: Highest resident memory of the process so far, in MiB.
+    """
+
+    ok: bool
+    files: tuple[MeasuredFile, ...] = ()
+    pairs: int = 0
+    bytes: int = 0
+    tested: int = 0
+    seconds: float = 0.0
+    peak_memory_mb: float = 0.0
+    error_type: str = ""
+    error: str = ""
+    version: int = field(default=VERSION)
+
+    def to_json(self) -> dict[str, Any]:
+        """The reply as a JSON object."""
+        return asdict(self) | {"files": [asdict(file) for file in self.files]}
+
+
 def read_event(body: dict[str, Any]) -> ClusterEvent:
     """Check and read an event; unknown keys (such as those of Dagster Pipes) are ignored.
 
@@ -118,6 +206,48 @@ def read_reply(body: dict[str, Any]) -> ClusterReply:
         raise ContractError(f"not a worker reply: {error}") from error
 
 
+def read_measure_event(body: dict[str, Any]) -> MeasureEvent:
+    """Check and read an event of the operation `measure`; unknown keys are ignored.
+
+    Raises:
+        ContractError: A field is missing, of another type, or the version is unknown.
+    """
+    if _object(body, "the event").get("version") != VERSION:
+        raise ContractError(f"event version {body.get('version')!r}; this worker speaks version {VERSION}")
+    try:
+        if not isinstance(body["others"], list):
+            raise ContractError(f"others must be a list of lists, not {body['others']!r}")
+        return MeasureEvent(
+            home=tuple(_texts(body["home"], "home")),
+            others=tuple(tuple(_texts(one, "others")) for one in body["others"]),
+            within=bool(body["within"]),
+            halo_column=None if body["halo_column"] is None else _text(body["halo_column"], "halo_column"),
+            columns=tuple(_texts(body["columns"], "columns")),
+            point_count=_count(body["point_count"]),
+            metric=_text(body["metric"], "metric"),
+            threshold=_positive(body["threshold"]),
+            output=None if body["output"] is None else _text(body["output"], "output"),
+            max_pairs=_count(body["max_pairs"], "max_pairs"),
+        )
+    except KeyError as error:
+        raise ContractError(f"the event has no field {error}") from error
+
+
+def read_measure_reply(body: dict[str, Any]) -> MeasureReply:
+    """Check and read a reply to a `MeasureEvent`.
+
+    Raises:
+        ContractError: It is no such reply of this version.
+    """
+    if body.get("version") != VERSION:
+        raise ContractError(f"reply version {body.get('version')!r}, expected {VERSION}")
+    try:
+        files = tuple(MeasuredFile(**file) for file in body.get("files", ()))
+        return MeasureReply(**{**body, "files": files})
+    except TypeError as error:
+        raise ContractError(f"not a worker reply: {error}") from error
+
+
 def _text(value: object, name: str) -> str:
     if not isinstance(value, str) or not value:
         raise ContractError(f"{name} must be a non-empty text, not {value!r}")
@@ -130,10 +260,16 @@ def _texts(value: object, name: str) -> list[str]:
     return [_text(item, name) for item in value]
 
 
-def _count(value: object) -> int:
+def _count(value: object, name: str = "point_count") -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ContractError(f"point_count must be a number >= 0, not {value!r}")
+        raise ContractError(f"{name} must be a number >= 0, not {value!r}")
     return value
+
+
+def _positive(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ContractError(f"threshold must be a number > 0, not {value!r}")
+    return float(value)
 
 
 def _object(value: object, name: str) -> dict[str, Any]:

@@ -9,9 +9,18 @@ from typing import Any
 import numpy as np
 
 from lambda_worker.algorithms import build_algorithm
-from lambda_worker.contract import ClusterEvent, ClusterReply, ContractError, read_event
+from lambda_worker.contract import (
+    MEASURE,
+    ClusterEvent,
+    ClusterReply,
+    ContractError,
+    MeasureReply,
+    read_event,
+    read_measure_event,
+)
 from lambda_worker.graph import CandidateGraph
 from lambda_worker.labels import CORE_ROLE, NOISE
+from lambda_worker.measure import measure_blocks
 from lambda_worker.memory import peak_memory_mb
 from lambda_worker.parquet_io import BATCH_ROWS, write_labels
 
@@ -23,17 +32,21 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     again. Anything else is raised, so that Lambda reports a function error.
 
     Args:
-        event: A `ClusterEvent` as JSON; unknown keys are ignored.
+        event: A `ClusterEvent` or, with the operation `measure`, a `MeasureEvent` as JSON; unknown keys are
+            ignored.
         _context: Lambda's context.
 
     Returns:
-        A `ClusterReply` as JSON.
+        A `ClusterReply` or `MeasureReply` as JSON.
     """
     started = time.perf_counter()
+    is_measure = event.get("operation") == MEASURE
+    reply: ClusterReply | MeasureReply
     try:
-        reply = cluster_day(read_event(event))
+        reply = measure_blocks(read_measure_event(event)) if is_measure else cluster_day(read_event(event))
     except ContractError as error:
-        reply = ClusterReply(ok=False, error_type=type(error).__name__, error=str(error))
+        kind = MeasureReply if is_measure else ClusterReply
+        reply = kind(ok=False, error_type=type(error).__name__, error=str(error))
     seconds = time.perf_counter() - started
     return replace(reply, seconds=round(seconds, 6), peak_memory_mb=round(peak_memory_mb(), 1)).to_json()
 

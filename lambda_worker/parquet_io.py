@@ -9,7 +9,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
-from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader, Schema
+from arro3.core import (
+    Array,
+    DataType,
+    Field,
+    RecordBatch,
+    RecordBatchReader,
+    Schema,
+    list_flatten,
+    list_offsets,
+)
 from arro3.io import read_parquet, write_parquet
 
 from lambda_worker.contract import InputError
@@ -31,6 +40,13 @@ _LABELS_SCHEMA = Schema(
         Field("point_id", DataType.int64(), nullable=False),
         Field("cluster", DataType.int64(), nullable=False),
         Field("role", DataType.utf8(), nullable=False),
+    ]
+)
+_PAIRS_SCHEMA = Schema(
+    [
+        Field("point_a", DataType.int64(), nullable=False),
+        Field("point_b", DataType.int64(), nullable=False),
+        Field("distance", DataType.float64(), nullable=False),
     ]
 )
 
@@ -66,6 +82,56 @@ def read_bigints(
                 yield tuple(_values(batch, column, address) for column in columns)
 
 
+def read_features(
+    address: str, bigints: tuple[str, ...], features: tuple[str, ...], batch_rows: int = BATCH_ROWS
+) -> Iterator[tuple[tuple[NDArray[np.int64], ...], NDArray[np.float64]]]:
+    """Stream BIGINT columns and feature vectors of a Parquet file, at most `batch_rows` rows at a time.
+
+    Args:
+        address: The file.
+        bigints: Names of BIGINT columns.
+        features: Names of DOUBLE columns, one a dimension; or of one ARRAY(DOUBLE) column.
+        batch_rows: Upper bound of the rows in memory at once.
+
+    Yields:
+        One array per BIGINT column, shape (rows,); and the vectors, shape (dimensions, rows).
+
+    Raises:
+        InputError: The file is missing or not whole Parquet, a column is missing, of another type or has
+            nulls, a value is not finite, or arrays differ in length.
+    """
+    with local_copy(address) as path:
+        _check_magic(path, address)
+        with _decoding(address):
+            reader = read_parquet(path, batch_size=batch_rows)
+        _check_columns(reader.schema, bigints, address)
+        lists = _check_features(reader.schema, features, address)
+        while True:
+            with _decoding(address):
+                batch = next(reader, None)
+            if batch is None:
+                return
+            if batch.num_rows:
+                numbers = tuple(_values(batch, column, address) for column in bigints)
+                yield numbers, _vectors(batch, features, address, lists=lists)
+
+
+def write_pairs(
+    address: str, point_a: NDArray[np.int64], point_b: NDArray[np.int64], distance: NDArray[np.float64]
+) -> int:
+    """Write `point_a, point_b, distance` as zstd Parquet; equal pairs give equal bytes.
+
+    Returns:
+        The size of the file in bytes.
+    """
+    with written_whole(address) as path:
+        batches = _pair_batches(point_a, point_b, distance)
+        reader = RecordBatchReader.from_batches(_PAIRS_SCHEMA, batches)
+        # Distances hardly repeat: without dictionaries writing takes half the time (measured).
+        write_parquet(reader, path, compression="zstd(1)", dictionary_enabled=False, skip_arrow_metadata=True)
+        return path.stat().st_size
+
+
 def write_labels(address: str, labels: Labels) -> int:
     """Write `point_id, cluster, role` in point order as zstd Parquet; equal labels give equal bytes.
 
@@ -76,6 +142,15 @@ def write_labels(address: str, labels: Labels) -> int:
         reader = RecordBatchReader.from_batches(_LABELS_SCHEMA, _label_batches(labels))
         write_parquet(reader, path, compression="zstd(3)", skip_arrow_metadata=True)
         return path.stat().st_size
+
+
+def _pair_batches(
+    point_a: NDArray[np.int64], point_b: NDArray[np.int64], distance: NDArray[np.float64]
+) -> Iterator[RecordBatch]:
+    for start in range(0, len(point_a), BATCH_ROWS):
+        rows = slice(start, start + BATCH_ROWS)
+        columns = [Array.from_numpy(column[rows]) for column in (point_a, point_b, distance)]
+        yield RecordBatch.from_arrays(columns, schema=_PAIRS_SCHEMA)
 
 
 def _label_batches(labels: Labels) -> Iterator[RecordBatch]:
@@ -114,6 +189,46 @@ def _values(batch: RecordBatch, column: str, address: str) -> NDArray[np.int64]:
         raise InputError(f"column {column} of {address} has nulls")
     values: NDArray[np.int64] = array.to_numpy()
     return values
+
+
+def _check_features(schema: Schema, columns: tuple[str, ...], address: str) -> bool:
+    """Whether the features are one column of arrays."""
+    types = {name: schema.field(name).type for name in schema.names}
+    for column in columns:
+        if column not in types:
+            raise InputError(f"{address} has no column {column}; its columns are {', '.join(types)}")
+    kind = types[columns[0]]
+    if len(columns) == 1 and DataType.is_list(kind):
+        if kind.value_type != DataType.float64():
+            raise InputError(f"column {columns[0]} of {address} is {kind}, not ARRAY(DOUBLE)")
+        return True
+    for column in columns:
+        if types[column] != DataType.float64():
+            raise InputError(f"column {column} of {address} is {types[column]}, not DOUBLE")
+    return False
+
+
+def _vectors(
+    batch: RecordBatch, columns: tuple[str, ...], address: str, *, lists: bool
+) -> NDArray[np.float64]:
+    """Shape (dimensions, rows)."""
+    arrays = [batch.column(column) for column in columns]
+    if lists:
+        offsets = list_offsets(arrays[0]).to_numpy()
+        lengths = np.unique(np.diff(offsets))
+        if len(lengths) != 1 or arrays[0].null_count:
+            raise InputError(f"arrays of column {columns[0]} of {address} are null or differ in length")
+        arrays = [list_flatten(arrays[0])]
+    if any(array.null_count for array in arrays):
+        raise InputError(f"a column among {', '.join(columns[:3])} of {address} has nulls")
+    if lists:
+        flat = arrays[0].to_numpy()
+        vectors = np.ascontiguousarray(flat.reshape(batch.num_rows, int(lengths[0])).T)
+    else:
+        vectors = np.stack([array.to_numpy() for array in arrays])
+    if not np.isfinite(vectors).all():
+        raise InputError(f"a value of {', '.join(columns[:3])} of {address} is not finite")
+    return vectors
 
 
 @contextmanager

@@ -28,34 +28,67 @@ class DisjointSets:
 
     def unite(self, a: NDArray[np.integer], b: NDArray[np.integer]) -> None:
         """Join the sets of a[i] and b[i] for every i; shapes (pairs,)."""
+        parent = self._parent
         while len(a):
-            root_a, root_b = self._find(a), self._find(b)
+            root_a, root_b = self.find(a), self.find(b)
             apart = np.flatnonzero(root_a != root_b)
-            root_a, root_b = root_a[apart], root_b[apart]
-            a, b = np.minimum(root_a, root_b), np.maximum(root_a, root_b)
-            np.minimum.at(self._parent, b, a)
+            root_a, root_b = root_a.take(apart), root_b.take(apart)
+            low, high = np.minimum(root_a, root_b), np.maximum(root_a, root_b)
+            # Each root goes to its smallest neighbour. Most have one only, and plain assignment is
+            # several times faster than `minimum.at`; the others are those that read back another one.
+            parent[high] = low
+            above = parent.take(high)
+            lost = np.flatnonzero(above != low)
+            if len(lost):
+                np.minimum.at(parent, high.take(lost), low.take(lost))
+                above = parent.take(high)
+                lost = np.flatnonzero(above != low)
+            a, b = low.take(lost), above.take(lost)
+            self._flatten(high, above)
+
+    def find(self, ids: NDArray[np.integer]) -> NDArray[np.signedinteger]:
+        """The smallest id in the set of each of some ids, all sets as united so far; shape of `ids`."""
+        parent = self._parent
+        root: NDArray[np.signedinteger] = parent.take(ids)
+        above = parent.take(root)
+        moving = np.flatnonzero(above != root)
+        if not len(moving):
+            return root
+        deep, below = moving, above.take(moving)
+        while True:
+            root[moving] = below
+            above = parent.take(below)
+            rest = np.flatnonzero(above != below)
+            if not len(rest):
+                break
+            moving, below = moving.take(rest), below.take(rest)
+            above = parent.take(above.take(rest))
+            parent[below] = above  # halves the path for those that come after
+            below = above
+        parent[ids.take(deep)] = root.take(deep)
+        return root
 
     def roots(self) -> NDArray[np.signedinteger]:
         """The smallest id in the set of every id; shape (size,)."""
-        while True:
-            above = self._parent[self._parent]
-            if np.array_equal(above, self._parent):
-                return above
-            self._parent = above
-
-    def _find(self, ids: NDArray[np.integer]) -> NDArray[np.signedinteger]:
-        """Roots of some ids, halving the paths it walks and flattening the ids themselves."""
         parent = self._parent
-        root: NDArray[np.signedinteger] = parent[ids]
-        moving = np.flatnonzero(parent[root] != root)
-        while len(moving):
-            below = root[moving]
-            above = parent[parent[below]]
-            parent[below] = above
-            root[moving] = above
-            moving = moving[parent[above] != above]
-        parent[ids] = root
-        return root
+        inner = self.inner()
+        self._flatten(inner, parent.take(inner))
+        return parent
+
+    def inner(self) -> NDArray[np.intp]:
+        """Ids that are not the smallest of their set, ascending; shape (ids,)."""
+        return np.flatnonzero(self._parent != np.arange(len(self._parent), dtype=self._parent.dtype))
+
+    def _flatten(self, ids: NDArray[np.integer], above: NDArray[np.signedinteger]) -> None:
+        """Hang ids whose parents are `above` below their roots; as they all jump, a chain takes log steps."""
+        parent = self._parent
+        while True:
+            beyond = parent.take(above)
+            rest = np.flatnonzero(beyond != above)
+            if not len(rest):
+                return
+            ids, above = ids.take(rest), beyond.take(rest)
+            parent[ids] = above
 
 
 def number_sets(

@@ -1,4 +1,4 @@
-"""The command line: `cluster-assets run | show | export | new | sample | doctor | gc`."""
+"""The command line: `cluster-assets run | show | export | plan | new | sample | doctor | gc`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ COMMANDS = {
     "run": "Materialize days of a pipeline, with progress.",
     "show": "What days came to: entities, points, pairs, clusters, noise, bytes, seconds, cost.",
     "export": "Write one table of one day as Parquet, CSV or JSON lines.",
+    "plan": "What a day would take: bytes, pairs, invocations, memory, price. Runs nothing.",
     "new": "Write the YAML of a pipeline and check it.",
     "sample": "Write generated traffic with known campaigns.",
     "doctor": "Check settings, folders, SQL engine, worker and sources; say how to mend them.",

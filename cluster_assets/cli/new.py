@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from cluster_assets.composition import open_backend
 from cluster_assets.domain.errors import SpecError
 from cluster_assets.domain.partitions import check_name
 from cluster_assets.expressions import split_expressions
+from cluster_assets.feature_spec import MIXED_KINDS
 from cluster_assets.pipeline_files import COMPONENT_TYPE, FILE_NAME, check_attributes, scan_pipeline_files
 from cluster_assets.pipeline_spec import METRICS_OF
 from cluster_assets.ports import Statement
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from cluster_assets.backend import Backend
     from cluster_assets.domain.partitions import Day
     from cluster_assets.pipeline_spec import PipelineSpec
+
+_MIXED = re.compile(rf"([a-z][a-z0-9_]*)(?:\*([0-9.]+))?=({'|'.join(MIXED_KINDS)}):(.+)", re.DOTALL)
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
@@ -47,16 +51,29 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
             help="Feature: a dimension; repeat it, or use commas.",
         ),
         click.option("--geo", metavar="'LATITUDE, LONGITUDE'", help="Feature: two aggregates, in degrees."),
-        click.option("--scale", type=click.Choice(["none", "standard", "minmax"]), default="none"),
+        click.option("--text", metavar="AGGREGATE", help="Feature: one text."),
+        click.option("--embedding", metavar="AGGREGATE", help="Feature: one array of numbers."),
+        click.option(
+            "--mixed",
+            multiple=True,
+            metavar="NAME=KIND:EXPRESSION",
+            help="Feature: one of several compared together; repeat it. "
+            "KIND is number, category, set, text or geo; NAME*2 counts twice.",
+        ),
+        click.option("--scale", type=click.Choice(["none", "standard", "minmax", "robust"]), default="none"),
+        click.option("--reference-day", metavar="YYYY-MM-DD", help="Scale by the statistics of this day."),
         click.option(
             "--on-invalid", type=click.Choice(["fail", "exclude"]), default="fail", show_default=True
         ),
         click.option(
-            "--metric", help="jaccard, euclidean or haversine; follows from the feature when left out."
+            "--metric", help="jaccard, euclidean, …; the first that fits the feature when left out."
         ),
         click.option("--threshold", required=True, type=float, help="How far apart near pairs are at most."),
         click.option(
             "--algorithm", default="dbscan", show_default=True, help="dbscan or connected_components."
+        ),
+        click.option(
+            "--blocking", type=click.Choice(["auto", "join", "cells", "blocks", "lsh"]), default="auto"
         ),
         click.option("--min-samples", type=int, help="Of dbscan; 5 when left out."),
         click.option(
@@ -136,6 +153,7 @@ def _attributes(name: str, given: Mapping[str, Any], start: str) -> dict[str, An
         "on_invalid": None if given["on_invalid"] == "fail" else given["on_invalid"],
         "distance": {"metric": given["metric"] or metrics[0], "threshold": given["threshold"]},
         "algorithm": algorithm,
+        "blocking": {"type": given["blocking"]} if given["blocking"] != "auto" else None,
     }
     return {key: value for key, value in attributes.items() if value is not None}
 
@@ -147,16 +165,38 @@ def _features(given: Mapping[str, Any]) -> dict[str, Any]:
     if given["vector"]:
         features["vector"] = [part for text in given["vector"] for part in _split("--vector", text)]
     if given["geo"]:
-        parts = _split("--geo", given["geo"])
-        if len(parts) != 2:
-            raise SpecError(
-                f"--geo needs two expressions, found {len(parts)}",
-                remedy="for example --geo 'max(latitude), max(longitude)'",
-            )
-        features["geo"] = {"latitude": parts[0], "longitude": parts[1]}
-    if given["scale"] != "none":
+        features["geo"] = _place("--geo", given["geo"])
+    features |= {kind: given[kind] for kind in ("text", "embedding") if given[kind]}
+    if given["mixed"]:
+        features["mixed"] = dict(_mixed_feature(text) for text in given["mixed"])
+    if given["reference_day"]:
+        features["scale"] = {"type": given["scale"], "reference_day": given["reference_day"]}
+    elif given["scale"] != "none":
         features["scale"] = given["scale"]
     return features
+
+
+def _place(option: str, text: str) -> dict[str, str]:
+    parts = _split(option, text)
+    if len(parts) != 2:
+        raise SpecError(
+            f"{option} needs two expressions, found {len(parts)}",
+            remedy="for example --geo 'max(latitude), max(longitude)'",
+        )
+    return {"latitude": parts[0], "longitude": parts[1]}
+
+
+def _mixed_feature(text: str) -> tuple[str, dict[str, Any]]:
+    """`bytes*2=number:avg(bytes)`: name, how much it counts, kind and expression."""
+    found = _MIXED.fullmatch(text)
+    if found is None:
+        raise SpecError(
+            f"--mixed {text!r} is not NAME=KIND:EXPRESSION",
+            remedy="for example --mixed 'bytes*2=number:avg(bytes)' --mixed 'agent=text:max(user_agent)'",
+        )
+    name, weight, kind, expression = found.groups()
+    feature: dict[str, Any] = {kind: _place("--mixed geo", expression) if kind == "geo" else expression}
+    return name, feature | ({"weight": float(weight)} if weight else {})
 
 
 def _split(option: str, text: str) -> list[str]:

@@ -15,9 +15,9 @@ comma := ,
 DEMO_FIRST := 2013-03-04
 DEMO_LAST := 2013-03-10
 
-.PHONY: help demo test ui check bench lock clean
+.PHONY: help demo test test-trino ui check bench lock clean
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed; set PYTHON=python3.x" if sys.version_info < (3, 11) else 0)'
@@ -31,6 +31,10 @@ demo: $(READY) ## One week of the three demo pipelines, and a summary
 
 test: $(READY) ## Every test that needs nothing but this machine
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests
+
+test-trino: $(READY) ## The SQL on a real Trino server, fetched by Maven, row for row against DuckDB (JDK 24 or later)
+	$(BIN)/python tests/trino/server.py --fetch
+	$(BIN)/python -m pytest --trino tests/trino tests/engines/test_engine_contract.py -k "trino or duckdb"
 
 ui: $(READY) ## The Dagster UI on http://127.0.0.1:3000 (PORT=3000)
 	@$(BIN)/python -m cluster_assets.ui --port $(or $(PORT),3000)

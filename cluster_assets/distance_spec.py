@@ -104,7 +104,12 @@ class BlocksBlocking(Part):
     """SQL cuts the points into blocks, worker invocations measure the pairs inside them."""
 
     type: Literal["blocks"]
-    points: int = Field(16_384, ge=64, le=1_000_000, description="Points of a block, about")
+    points: int | None = Field(
+        None,
+        ge=64,
+        le=1_000_000,
+        description="Points of a block, about; left out: by the kind of the features",
+    )
 
 
 class LshBlocking(Part):
@@ -112,7 +117,12 @@ class LshBlocking(Part):
 
     type: Literal["lsh"]
     tables: int = Field(16, ge=1, le=128, description="Hash tables; more find more")
-    rows: int = Field(4, ge=1, le=32, description="Hashes that must agree in a table; more compare less")
+    rows: int | None = Field(
+        None,
+        ge=1,
+        le=32,
+        description="Hashes that must agree in a table; more compare less. Left out: 4 for sets, 12 for embeddings",
+    )
     seed: int = Field(1, ge=0, le=2**31 - 1)
     recall_sample: int = Field(20_000, ge=100, le=1_000_000, description="Points the recall is measured on")
 

@@ -134,6 +134,8 @@ def _refused_value(
             try:
                 alone(relation, uri)
             except duckdb.Error as error:
+                if line := _CSV_LINE.search(str(error)):
+                    return _csv_error(str(error), f"{uri}, line {line[1]}")
                 return SourceUnreadableError(
                     f"a value of the file is not what {name} takes it for: {_first_line(error)}",
                     where=uri,

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import sqlglot.expressions as exp
@@ -28,26 +33,69 @@ def duckdb_text(statement: Statement, relations: Mapping[str, exp.Expr]) -> str:
     Raises:
         EngineError: A table name is unknown, or a part has no equal in DuckDB.
     """
+    pieces = _PIECES.get(statement)
+    if unknown := [name for name in pieces.names if name not in relations]:
+        raise EngineError(f"{statement.name} reads {unknown[0]}, which it was not given")
+    items = [relations[name].sql("duckdb") for name in pieces.names]
+    return "".join(text for pair in zip(pieces.texts, [*items, ""], strict=True) for text in pair)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """The text of a statement, cut where its tables stand: `texts[0] names[0] texts[1] …`."""
+
+    tree: exp.Query
+    texts: tuple[str, ...]
+    names: tuple[str, ...]
+
+
+class _KnownPieces:
+    """Texts of the statements seen last: making one takes longer than running it on a small day."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = Lock()
+        # By identity: trees are never changed once bound, and comparing two takes as long as a text.
+        self._known: OrderedDict[int, _Pieces] = OrderedDict()
+
+    def get(self, statement: Statement) -> _Pieces:
+        """The pieces of a statement, made when they are asked for first."""
+        key = id(statement.tree)
+        with self._lock:
+            if (found := self._known.get(key)) is not None:
+                self._known.move_to_end(key)
+                return found
+        made = _cut(statement)
+        with self._lock:
+            self._known[key] = made
+            while len(self._known) > self._most:
+                self._known.popitem(last=False)
+        return made
+
+
+def _cut(statement: Statement) -> _Pieces:
     tree = statement.tree.copy()
     local = {cte.alias for cte in tree.find_all(exp.CTE)}
+    mark = f"__{secrets.token_hex(8)}_"
     for table in list(tree.find_all(exp.Table)):
         if table.name in local:
             continue
-        if table.db or table.name not in relations:
+        if table.db:
             raise EngineError(f"{statement.name} reads {table.sql()}, which it was not given")
-        source = relations[table.name].copy()
-        source.set("alias", exp.TableAlias(this=exp.to_identifier(table.alias_or_name, quoted=True)))
-        table.replace(source)
+        alias = exp.TableAlias(this=exp.to_identifier(table.alias_or_name, quoted=True))
+        table.replace(exp.Table(this=exp.to_identifier(f"{mark}{table.name}__"), alias=alias))
     for node in reversed(list(tree.walk())):  # inner ones first: outer ones copy them
         if (change := _CHANGES.get(type(node))) is not None:
             change(node)
     try:
-        return tree.sql("duckdb", unsupported_level=ErrorLevel.RAISE, comments=False, copy=False)
+        text = tree.sql("duckdb", unsupported_level=ErrorLevel.RAISE, comments=False, copy=False)
     except SqlglotError as error:
         raise EngineError(
             f"{statement.name} has no equal in DuckDB: {error}",
             remedy="use a function that both engines have",
         ) from error
+    cut = re.split(rf"{mark}(\w+?)__(?=\W)", text)
+    return _Pieces(statement.tree, tuple(cut[::2]), tuple(cut[1::2]))
 
 
 def _whole_units(node: exp.Expr) -> None:
@@ -104,3 +152,4 @@ _CHANGES: dict[type[exp.Expr], Callable[[exp.Expr], None]] = {
     exp.FromBase: _hexadecimal,
     **DIFFERENCES,
 }
+_PIECES = _KnownPieces(256)

@@ -126,7 +126,8 @@ class BlockFiles:
 
     def _wanted(self, default: int) -> int:
         blocking = self._job.spec.blocking
-        return blocking.points if isinstance(blocking, BlocksBlocking) else default
+        named = blocking.points if isinstance(blocking, BlocksBlocking) else None
+        return named or default
 
     def _write_space(self, cuts: Cuts) -> Iterator[BlockWork]:
         plan = space_blocks(self._comparison, cuts)

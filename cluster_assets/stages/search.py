@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from cluster_assets.stages.ledger import Attempt
     from cluster_assets.stages.stage import DayJob
 
+# One bit a hash tells little of an embedding, a minimum of a set much.
+_ROWS_OF_KIND = {"set": 4, "embedding": 12}
+
 
 class PairSearch:
     """Finds the near pairs of a day.
@@ -74,7 +77,8 @@ class PairSearch:
     @cached_property
     def _hashed(self) -> SqlJoin:
         named = self._named_hashing
-        options = metrics.LshOptions(named.tables, named.rows, named.seed)
+        rows = named.rows or _ROWS_OF_KIND[self._comparison.kind]
+        options = metrics.LshOptions(named.tables, rows, named.seed)
         return SqlJoin(self._job, self._attempt, metrics.lsh(self._comparison, options), self._points)
 
     @property

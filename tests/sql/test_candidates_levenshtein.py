@@ -61,7 +61,7 @@ def days(draw: st.DrawFn) -> tuple[list[str], int]:
     return sorted({start + text + end for text in texts}), draw(st.integers(1, 6))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(days())
 @example((["", "a", "aa", "aaa", "b", "ab", "ba", "aab"], 1))
 @example((["", "a", "aa", "aaa", "b", "ab", "ba", "aab"], 3))

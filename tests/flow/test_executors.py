@@ -1,0 +1,191 @@
+"""Each executor through the stages: the same clusters, its numbers in the metadata; estimates before."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import numpy as np
+import pytest
+from sklearn.cluster import DBSCAN
+
+from cluster_assets.domain.errors import TooManyPairsError
+from cluster_assets.domain.partitions import parse_day
+from cluster_assets.estimates import estimate_day
+from cluster_assets.stages.stage import DayJob
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+DAY = "2026-01-02"
+PAIR = ["point_a", "point_b", "distance"]
+
+
+def write(path: Path, columns: str, rows: int) -> dict[str, str]:
+    """Rows of one day, an entity each: `columns` is SQL over i = 0, 1, …"""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    duckdb.sql(
+        f"COPY (SELECT TIMESTAMP '{DAY}' AS event_time, lpad(i::VARCHAR, 6, '0') AS id, {columns} "
+        f"FROM range({rows}) AS t(i)) TO '{path}' (FORMAT parquet)"
+    )
+    return {"files": str(path), "time_column": "event_time"}
+
+
+def blob(count: int, dimensions: int) -> np.ndarray:
+    chance = np.random.default_rng(5)
+    middles = chance.uniform(0, 20, (12, dimensions))
+    return np.concatenate(
+        [middles[chance.integers(0, 12, count // 2)] + chance.normal(0, 1, (count // 2, dimensions)),
+         chance.uniform(0, 20, (count - count // 2, dimensions))]
+    )  # fmt: skip
+
+
+def write_values(path: Path, values: np.ndarray) -> dict[str, str]:
+    listed = "[" + ", ".join("[" + ", ".join(map(repr, row)) + "]" for row in values.tolist()) + "]"
+    columns = ", ".join(f"p[{k + 1}] AS x{k}" for k in range(values.shape[1]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    duckdb.sql(
+        f"COPY (SELECT TIMESTAMP '{DAY}' AS event_time, lpad(i::VARCHAR, 6, '0') AS id, p, {columns} FROM "
+        f"(SELECT unnest({listed}) AS p, unnest(range({len(values)})) AS i)) TO '{path}' (FORMAT parquet)"
+    )
+    return {"files": str(path), "time_column": "event_time"}
+
+
+@pytest.mark.parametrize("executor", ["join", "cells", "blocks"])
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_the_clusters_are_scikit_learns_whatever_the_executor(
+    runner: Callable[..., Any], tmp_path: Path, executor: str, dimensions: int
+) -> None:
+    values = blob(1500, dimensions)
+    run = runner(
+        raw=write_values(tmp_path / "lake" / "a.parquet", values),
+        features={"vector": [f"max(x{k})" for k in range(dimensions)]},
+        distance={"metric": "euclidean", "threshold": 0.9},
+        algorithm={"type": "dbscan", "min_samples": 6},
+        blocking={"type": executor},
+    )
+    metrics = run.run(DAY)["candidates"].manifest.metrics
+    truth = DBSCAN(eps=0.9, min_samples=6, algorithm="kd_tree").fit(values)
+    clusters = run.table("clusters", DAY)
+    assert np.array_equal(clusters["cluster"], truth.labels_)
+    assert (clusters["role"] == "core").sum() == len(truth.core_sample_indices_)
+    assert metrics["executor"] == executor
+    assert ("certificate" in metrics) == (executor == "cells")
+
+
+def test_a_dense_day_gets_a_certificate_by_itself(runner: Callable[..., Any], tmp_path: Path) -> None:
+    raw = write(tmp_path / "a.parquet", "(i % 50) / 1000e0 + (i // 1500) AS x, (i % 30) / 1000e0 AS y", 3000)
+    run = runner(
+        raw=raw,
+        features={"vector": ["max(x)", "max(y)"]},
+        distance={"metric": "euclidean", "threshold": 0.5},
+    )
+    metrics = run.run(DAY)["candidates"].manifest.metrics
+    points = int(metrics["points"])
+    assert metrics["executor"] == "join", "few points: all pairs are listed"
+    assert metrics["pairs"] <= metrics["comparisons"] <= points * (points - 1) // 2
+    raw = write(tmp_path / "b.parquet", "i % 97 / 1e4 + (i // 3000) AS x, i / 1e7 AS y", 6000)
+    dense = runner(
+        raw=raw,
+        features={"vector": ["max(x)", "max(y)"]},
+        distance={"metric": "euclidean", "threshold": 0.5},
+        name="dense",
+    )
+    metrics = dense.run(DAY)["candidates"].manifest.metrics
+    assert metrics["executor"] == "cells"
+    assert metrics["pairs"] < 10 * metrics["points"] < metrics["comparisons"] * 10
+    found = dense.table("clusters", DAY)
+    assert set(found["cluster"]) == {0, 1}
+
+
+def test_hashing_tells_its_recall(runner: Callable[..., Any], tmp_path: Path) -> None:
+    raw = write(tmp_path / "a.parquet", "'t' || (i // 4) AS a, 'u' || (i // 2) AS b", 800)
+    twice = duckdb.sql(f"SELECT * FROM '{raw['files']}'")
+    duckdb.sql(
+        f"COPY (FROM twice UNION ALL SELECT event_time, id, b, a FROM twice) TO '{tmp_path}/s.parquet'"
+    )
+    assert twice is not None
+    run = runner(
+        raw={"files": f"{tmp_path}/s.parquet", "time_column": "event_time"},
+        features={"set": "a"},
+        distance={"metric": "jaccard", "threshold": 0.7},
+        blocking={"type": "lsh", "tables": 32, "rows": 1},
+    )
+    metrics = run.run(DAY)["candidates"].manifest.metrics
+    assert metrics["executor"] == "lsh"
+    assert metrics["recall_sample_points"] == metrics["points"]
+    assert metrics["recall_sample_pairs"] > 0
+    assert 0.9 <= metrics["recall"] <= 1
+    assert metrics["pairs"] == round(metrics["recall"] * metrics["recall_sample_pairs"])
+
+
+def test_hashing_of_embeddings(runner: Callable[..., Any], tmp_path: Path) -> None:
+    values = blob(600, 16) - 10
+    run = runner(
+        raw=write_values(tmp_path / "a.parquet", values),
+        features={"embedding": "any_value(p)"},
+        distance={"metric": "cosine", "threshold": 0.05},
+        blocking={"type": "lsh", "tables": 24, "rows": 6},
+    )
+    exact = runner(
+        raw=run.spec.raw.model_dump(exclude_none=True),
+        features={"embedding": "any_value(p)"},
+        distance={"metric": "cosine", "threshold": 0.05},
+        name="exact",
+    )
+    hashed, all_pairs = (
+        {(a, b): d for a, b, d in each.table("candidates", DAY)[PAIR].to_numpy().tolist()}
+        for each in (run, exact)
+        if each.run(DAY)
+    )
+    assert exact.ledger.require("candidates", parse_day(DAY)).metrics["executor"] == "blocks"
+    assert hashed.items() <= all_pairs.items()
+    metrics = run.ledger.require("candidates", parse_day(DAY)).metrics
+    assert metrics["recall"] == round(len(hashed) / len(all_pairs), 4)
+    assert metrics["recall"] > 0.5
+
+
+def test_blocks_refuse_too_many_pairs(runner: Callable[..., Any], tmp_path: Path) -> None:
+    run = runner(
+        raw=write_values(tmp_path / "a.parquet", blob(800, 8)),
+        features={"vector": [f"max(x{k})" for k in range(8)]},
+        distance={"metric": "euclidean", "threshold": 100},
+        limits={"max_pairs": 1000},
+    )
+    with pytest.raises(TooManyPairsError, match="max_pairs"):
+        run.run(DAY)
+
+
+def test_an_estimate_runs_nothing_and_meets_what_comes(runner: Callable[..., Any], tmp_path: Path) -> None:
+    run = runner(
+        raw=write_values(tmp_path / "a.parquet", blob(900, 2)),
+        features={"vector": ["max(x0)", "max(x1)"]},
+        distance={"metric": "euclidean", "threshold": 0.5},
+    )
+    job = DayJob(run.spec, run.backend, run.ledger, parse_day(DAY))
+    before = estimate_day(job)
+    assert list(run.backend.store.list("")) == []
+    assert before.pairs is None
+    assert set(before.stages.values()) == {"to compute"}
+    assert before.athena_usd > 0
+
+    done = run.run(DAY)
+    objects = [found.key for found in run.backend.store.list("")]
+    after = estimate_day(job)
+    assert [found.key for found in run.backend.store.list("")] == objects
+    assert set(after.stages.values()) == {"published"}
+    assert after.athena_usd == after.lambda_usd == 0
+    assert after.pairs is not None
+    metrics = done["candidates"].manifest.metrics
+    assert after.pairs.comparisons == metrics["comparisons"] >= metrics["pairs"]
+    assert after.pairs.executor == metrics["executor"]
+    # Only id, event_time, x0 and x1 are read, not the list p beside them.
+    assert 0 < after.bytes_to_scan < after.source_bytes * 0.8
+    assert done["points"].manifest.metrics["bytes_scanned"] == after.bytes_to_scan
+
+    later = estimate_day(DayJob(run.spec, run.backend, run.ledger, parse_day("2026-01-03")))
+    assert later.pairs is not None
+    assert later.pairs.basis == DAY
+    json.dumps(later.to_json())

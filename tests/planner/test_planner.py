@@ -1,0 +1,102 @@
+"""The planner: by the YAML first, then by kind, then by how dense the day is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cluster_assets.pipeline_spec import PipelineSpec
+from cluster_assets.planner import DENSE_COMPARISONS, FEW_COMPARISONS, choose_executor, may_certify
+
+GEO = {"geo": {"latitude": "max(a)", "longitude": "max(b)"}}
+
+
+def spec(features: dict[str, Any], metric: str, algorithm: str = "dbscan", **more: Any) -> PipelineSpec:
+    return PipelineSpec.model_validate(
+        {
+            "name": "demo",
+            "start_date": "2026-01-01",
+            "raw": {"files": "a.parquet", "time_column": "t"},
+            "entity": "e",
+            "features": features,
+            "distance": {"metric": metric, "threshold": 1},
+            "algorithm": {"type": algorithm},
+            **more,
+        }
+    )
+
+
+def vector(dimensions: int) -> dict[str, Any]:
+    return {"vector": ["avg(a)"] * dimensions}
+
+
+def never() -> int:
+    raise AssertionError("counting costs a query; this choice does not need it")
+
+
+@pytest.mark.parametrize(
+    ("features", "metric", "executor"),
+    [
+        ({"set": "a"}, "jaccard", "join"),
+        ({"text": "max(a)"}, "levenshtein", "join"),
+        ({"mixed": {"x": {"number": "avg(a)"}}}, "gower", "join"),
+        ({"embedding": "any_value(a)"}, "cosine", "blocks"),
+        (vector(6), "euclidean", "blocks"),
+        (vector(40), "cosine", "blocks"),
+        (vector(2), "cosine", "join"),
+    ],
+)
+def test_the_kind_decides(features: dict[str, Any], metric: str, executor: str) -> None:
+    assert choose_executor(spec(features, metric), 10_000_000, never).executor == executor
+
+
+@pytest.mark.parametrize(
+    ("features", "metric", "dense"),
+    [
+        (vector(1), "euclidean", "cells"),
+        (vector(3), "manhattan", "cells"),
+        (GEO, "haversine", "cells"),
+        (vector(4), "euclidean", "blocks"),
+        (vector(5), "chebyshev", "blocks"),
+    ],
+)
+def test_a_dense_day_is_not_listed(features: dict[str, Any], metric: str, dense: str) -> None:
+    pipeline, points = spec(features, metric), 100_000
+    few = DENSE_COMPARISONS * points
+    assert choose_executor(pipeline, points, lambda: few).executor == "join"
+    choice = choose_executor(pipeline, points, lambda: few + 1)
+    assert choice.executor == dense
+    assert f"{few + 1:,}" in choice.reason
+    assert choose_executor(pipeline, 10, lambda: FEW_COMPARISONS).executor == "join"
+
+
+def test_what_the_yaml_names_is_taken() -> None:
+    for name in ("join", "cells", "blocks"):
+        pipeline = spec(vector(2), "euclidean", blocking={"type": name})
+        assert choose_executor(pipeline, 10, never).executor == name
+
+
+@pytest.mark.parametrize(
+    ("features", "metric", "blocking", "told"),
+    [
+        ({"set": "a"}, "dice", "lsh", "use auto, join"),
+        ({"set": "a"}, "jaccard", "blocks", "use auto, join, lsh"),
+        ({"embedding": "max(a)"}, "euclidean", "join", "use auto, blocks"),
+        (vector(4), "euclidean", "cells", "use auto, join, blocks"),
+        (vector(2), "cosine", "cells", "use auto, join, blocks"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(
+    features: dict[str, Any], metric: str, blocking: str, told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        spec(features, metric, blocking={"type": blocking})
+
+
+def test_the_algorithm_counts_only_where_a_certificate_is_possible() -> None:
+    assert may_certify(spec(vector(2), "euclidean"))
+    assert may_certify(spec(GEO, "haversine", "connected_components"))
+    assert not may_certify(spec(vector(2), "euclidean", blocking={"type": "join"}))
+    assert not may_certify(spec(vector(4), "euclidean"))
+    assert not may_certify(spec({"set": "a"}, "jaccard"))

@@ -1,0 +1,198 @@
+"""A pipeline whose every statement runs on DuckDB and Trino, on the same files, and must give the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+import sqlglot.expressions as exp
+
+from cluster_assets.composition import open_backend
+from cluster_assets.domain.partitions import parse_day
+from cluster_assets.engines.trino import TrinoConfig, TrinoEngine
+from cluster_assets.pipeline_spec import PipelineSpec
+from cluster_assets.settings import load_settings
+from cluster_assets.stages.first_day import find_first_day
+from cluster_assets.stages.ledger import Ledger
+from cluster_assets.stages.stage import DayJob, run_day
+from cluster_assets.stages.way import STAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from cluster_assets.domain.tables import Column, TableContract
+    from cluster_assets.ports import FileRelation, QueryResult, Relation, SqlEngine, Statement, UnloadResult
+    from cluster_assets.stages.stage import DayResult
+
+# Sines and cosines differ between the two in the last bit, and so does what is computed from them.
+LAST_BITS = (exp.Sin, exp.Cos, exp.Asin)
+RELATIVE = 1e-12
+
+
+class BothEngines:
+    """Implements `ports.SqlEngine` with DuckDB's answers, having compared them with Trino's.
+
+    Attributes:
+        compared: Names of the statements whose rows were equal.
+    """
+
+    name = "duckdb and trino"
+
+    def __init__(self, engines: tuple[SqlEngine, SqlEngine], folder: Path, compared: set[str]) -> None:
+        self.duckdb, self.trino = engines
+        self.compared = compared
+        self._folder = folder
+        self._numbers = itertools.count()
+
+    def describe(self, relation: Relation) -> tuple[Column, ...]:
+        return self.duckdb.describe(relation)
+
+    def describe_files(self, relation: FileRelation) -> Mapping[str, tuple[Column, ...]]:
+        found: Mapping[str, tuple[Column, ...]] = self.duckdb.describe_files(relation)  # type: ignore[attr-defined]
+        return found
+
+    def scan_bytes(self, relation: Relation, columns: Collection[str]) -> int:
+        one, other = (engine.scan_bytes(relation, columns) for engine in (self.duckdb, self.trino))
+        assert one == other
+        return one
+
+    def table_state(self, name: str) -> str:
+        return self.duckdb.table_state(name)
+
+    def fetch(self, statement: Statement, relations: Mapping[str, Relation]) -> QueryResult:
+        one, other = (engine.fetch(statement, relations) for engine in (self.duckdb, self.trino))
+        assert [list(row) for row in one.rows] == [list(row) for row in other.rows], statement.name
+        self._compare(statement, *([tuple(row.values()) for row in answer.rows] for answer in (one, other)))
+        return one
+
+    def unload(
+        self, statement: Statement, relations: Mapping[str, Relation], table: TableContract, prefix_uri: str
+    ) -> UnloadResult:
+        written = self.duckdb.unload(statement, relations, table, prefix_uri)
+        prefix = str(self._folder / str(next(self._numbers)))
+        again = self.trino.unload(statement, relations, table, prefix)
+        one, other = ([file.uri for file in result.files] for result in (written, again))
+        assert sum(file.rows for file in written.files) == sum(file.rows for file in again.files)
+        if one:
+            assert _schema(one) == _schema(other), statement.name
+            if table.sort_by and table.partitioned_by is None:
+                assert len(other) == 1
+            for left, right in zip(_by_partition(written), _by_partition(again), strict=True):
+                assert left[0] == right[0]
+                ordered = bool(table.sort_by) and table.partitioned_by is None
+                self._compare(statement, *(_rows(uris, ordered=ordered) for uris in (left[1], right[1])))
+        self.compared.add(statement.name)
+        return written
+
+    def _compare(self, statement: Statement, one: Sequence[Any], other: Sequence[Any]) -> None:
+        loosely = statement.tree.find(*LAST_BITS) is not None
+        assert len(one) == len(other), statement.name
+        for left, right in zip(one, other, strict=True):
+            assert same(left, right, loosely=loosely), (statement.name, left, right)
+        self.compared.add(statement.name)
+
+
+def same(one: Any, other: Any, *, loosely: bool) -> bool:
+    """Whether two values are equal, doubles bit for bit unless taken loosely."""
+    if isinstance(one, float) and isinstance(other, float):
+        if loosely:
+            return math.isclose(one, other, rel_tol=RELATIVE)
+        return one.hex() == other.hex()
+    if isinstance(one, tuple | list) and isinstance(other, tuple | list):
+        pairs = zip(one, other, strict=False)
+        return len(one) == len(other) and all(same(a, b, loosely=loosely) for a, b in pairs)
+    return type(one) is type(other) and bool(one == other)
+
+
+def _by_partition(result: UnloadResult) -> list[tuple[str | None, list[str]]]:
+    groups = itertools.groupby(result.files, key=lambda file: file.partition)
+    return [(partition, [file.uri for file in files]) for partition, files in groups]
+
+
+def _schema(uris: list[str]) -> list[Any]:
+    query = f"DESCRIBE SELECT * FROM read_parquet({uris}, hive_partitioning = false)"
+    return [row[:2] for row in duckdb.sql(query).fetchall()]
+
+
+def _rows(uris: list[str], *, ordered: bool) -> list[Any]:
+    order = "" if ordered else "ORDER BY ALL"
+    return duckdb.sql(f"SELECT * FROM read_parquet({uris}, hive_partitioning = false) {order}").fetchall()
+
+
+class Runner:
+    """Runs days of a spec and reads their tables."""
+
+    def __init__(self, backend: Any, spec: PipelineSpec) -> None:
+        self.spec = spec
+        self.backend = backend
+        self.ledger = Ledger(backend.store, backend.catalog, spec.name)
+
+    def run(self, day: str) -> dict[str, DayResult]:
+        job = DayJob(self.spec, self.backend, self.ledger, parse_day(day))
+        return {stage.name: run_day(stage, job) for stage in STAGES}
+
+    def first_day(self) -> str:
+        return find_first_day(self.spec, self.backend).key
+
+    def table(self, name: str, day: str) -> tuple[list[Any], list[Any]]:
+        """Column types and rows of a table, in the order of the file."""
+        stage = {"members": "points", "files": "raw"}.get(name, name)
+        manifest = self.ledger.require(stage, parse_day(day))
+        uris = list(self.ledger.uris(manifest, name))
+        return (_schema(uris), _rows(uris, ordered=True)) if uris else ([], [])
+
+
+@pytest.fixture
+def trino_engine(trino_server: tuple[str, int], home: Path) -> Iterator[TrinoEngine]:
+    with open_backend(load_settings()) as backend:
+        host, port = trino_server
+        yield TrinoEngine(TrinoConfig(host, port), backend.engine)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def compared() -> set[str]:
+    """Names of the statements whose rows were equal, in all tests so far."""
+    return set()
+
+
+@pytest.fixture
+def both(
+    trino_engine: TrinoEngine, home: Path, tmp_path: Path, compared: set[str]
+) -> Iterator[tuple[Any, BothEngines]]:
+    """A backend over both engines."""
+    with open_backend(load_settings()) as backend:
+        engines = BothEngines((backend.engine, trino_engine), tmp_path / "again", compared)
+        yield dataclasses.replace(backend, engine=engines), engines
+
+
+@pytest.fixture
+def make_runner() -> Callable[..., Runner]:
+    """Makes a runner over a backend."""
+
+    def make(backend: Any, **attributes: Any) -> Runner:
+        base: dict[str, Any] = {
+            "name": "demo",
+            "start_date": "2026-01-01",
+            "entity": "id",
+            "algorithm": {"type": "dbscan", "min_samples": 3},
+        }
+        return Runner(backend, PipelineSpec.model_validate(base | attributes))
+
+    return make
+
+
+@pytest.fixture
+def run_spec() -> Callable[..., Runner]:
+    """A runner of a whole spec over a backend."""
+    return Runner
+
+
+@pytest.fixture
+def same_values() -> Callable[..., bool]:
+    """Compares values of both engines."""
+    return same

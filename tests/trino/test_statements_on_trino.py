@@ -1,0 +1,133 @@
+"""Every statement under sql/ gives the same rows, types and order on DuckDB and on a real Trino."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+
+from cluster_assets.sql_files import SQL_ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+FILES = {str(path.relative_to(SQL_ROOT)) for path in SQL_ROOT.rglob("*.sql")}
+DAY = "2026-01-01"
+VECTOR = {"vector": ["avg(x)", "avg(y)"]}
+SCALED = [VECTOR | {"scale": scale} for scale in ("standard", "minmax", "robust")]
+MANY = {"vector": [f"avg(x + {k} * y)" for k in range(8)]}
+SETS = {"set": "tag"}
+GEO = {"geo": {"latitude": "max(latitude)", "longitude": "max(longitude)"}}
+TEXT = {"text": "max(label)"}
+EMBEDDING = {"embedding": "max(embedding)"}
+MIXED = {
+    "mixed": {
+        "size": {"number": "avg(x)"},
+        "group": {"category": "max(label)"},
+        "tags": {"set": "tag"},
+        "name": {"text": "max(label)"},
+        "place": {"geo": {"latitude": "max(latitude)", "longitude": "max(longitude)"}},
+    }
+}
+
+# (features, metric, threshold, blocking): what a pipeline may say, as long as it is possible.
+PIPELINES: list[tuple[dict[str, Any], str, float, str]] = [
+    *((SETS, metric, threshold, "join") for metric in ("jaccard", "dice", "overlap", "cosine")
+      for threshold in (0.4, 1.0)),
+    (SETS, "jaccard", 0.4, "lsh"),
+    (SETS | {"tokens": {"min_df": 2, "max_df": 0.5}}, "jaccard", 0.4, "join"),
+    *((VECTOR, metric, 0.5, blocking) for metric in ("euclidean", "manhattan", "chebyshev")
+      for blocking in ("join", "cells", "blocks")),
+    *((features, "euclidean", 0.1, "join") for features in SCALED),
+    (VECTOR, "cosine", 0.001, "join"),
+    (MANY, "euclidean", 1.0, "blocks"),
+    (GEO, "haversine", 50_000.0, "join"),
+    (GEO, "haversine", 50_000.0, "cells"),
+    (TEXT, "levenshtein", 2.0, "join"),
+    (MIXED, "gower", 0.1, "join"),
+    (EMBEDDING, "cosine", 0.1, "blocks"),
+    (EMBEDDING, "cosine", 0.1, "lsh"),
+]  # fmt: skip
+
+
+def write_source(path: Path, entities: int) -> None:
+    """Rows of two days with all kinds of columns; texts beyond ASCII, ties, repetitions."""
+    duckdb.sql(
+        f"""COPY (
+            SELECT
+                'id ' || chr(CAST(945 + n % 20 AS INTEGER)) || n AS id,
+                TIMESTAMP '2026-01-01 00:59:59.999999' + INTERVAL 1 HOUR * (n % 48) AS at,
+                round(sin(n * 12.9898) * 5, 2) AS x,
+                round(cos(n * 78.233) * 5, 2) AS y,
+                'tag ' || (hash(n * 7 + r) % 12) || CASE WHEN n % 5 = 0 THEN 'é😀' ELSE '' END AS tag,
+                round(sin(n * 3.7) * 89, 1) AS latitude,
+                round(cos(n * 1.3) * 180, 1) AS longitude,
+                substr('ärger über straße', CAST(1 + n % 9 AS BIGINT), 6) || (n % 4) AS label,
+                [sin(n % 30), cos(n % 30 + r * 0), 0.5e0, (n % 7) / 7e0] AS embedding
+            FROM range({entities}) AS t(n), range(4) AS s(r)
+        ) TO '{path}' (FORMAT parquet)"""
+    )
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES, ids=lambda one: f"{next(iter(one[0]))}-{one[1]}-{one[3]}")
+def test_a_pipeline_gives_the_same_rows_on_both(
+    both: Any,
+    make_runner: Callable[..., Any],
+    tmp_path: Path,
+    pipeline: tuple[dict[str, Any], str, float, str],
+) -> None:
+    backend, _ = both
+    features, metric, threshold, blocking = pipeline
+    write_source(tmp_path / "source.parquet", 300)
+    runner = make_runner(
+        backend,
+        raw={"files": str(tmp_path / "source.parquet"), "time_column": "at"},
+        features=features,
+        distance={"metric": metric, "threshold": threshold},
+        blocking={"type": blocking},
+    )
+    assert runner.run(DAY)["clusters"].manifest.tables["clusters"].rows > 100
+    assert runner.first_day() == DAY
+
+
+def test_every_file_was_compared(compared: set[str], request: pytest.FixtureRequest) -> None:
+    """Stands after the pipelines; a file that none of them reaches needs a pipeline of its own here."""
+    assert len(request.session.items) > len(PIPELINES), "run the whole file"
+    parts = {name for name in FILES if _is_included(name)}
+    assert sorted(FILES - parts - compared - COMPARED_ELSEWHERE) == []
+
+
+# Asked for where a day is too large or comes from a table, which the tests of the stages do.
+COMPARED_ELSEWHERE = {"raw/counts.sql", "points/sampled.sql"}
+
+
+def _is_included(name: str) -> bool:
+    """Whether a file is a part of other statements."""
+    if name.startswith("cells/"):
+        return True
+    texts = (path.read_text(encoding="utf-8") for path in SQL_ROOT.rglob("*.*"))
+    return any(re.search(rf'include "{re.escape(name)}"', text) for text in texts)
+
+
+@pytest.mark.parametrize("entities", [1])
+def test_a_day_of_one_entity_and_a_day_of_none(
+    both: Any, make_runner: Callable[..., Any], tmp_path: Path, entities: int
+) -> None:
+    backend, _ = both
+    write_source(tmp_path / "source.parquet", entities)
+    raw = {"files": str(tmp_path / "source.parquet"), "time_column": "at"}
+    for number, (features, metric, threshold) in enumerate(
+        [(SETS, "jaccard", 0.4), (VECTOR, "euclidean", 0.5), (GEO, "haversine", 1.0)]
+    ):
+        runner = make_runner(
+            backend,
+            name=f"p{number}",
+            raw=raw,
+            features=features,
+            distance={"metric": metric, "threshold": threshold},
+        )
+        assert runner.run(DAY)["clusters"].manifest.tables["clusters"].rows == entities
+        assert runner.run("2026-01-02")["clusters"].manifest.tables["clusters"].rows == 0

@@ -21,19 +21,18 @@ from cluster_assets.stages.ledger import Draft, Ledger
 from cluster_assets.stages.stage import DayJob, run_day
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from cluster_assets.domain.manifests import Manifest
+    from cluster_assets.domain.partitions import Day
     from cluster_assets.stages.stage import Stage
-
-DAY = parse_day("2026-01-01")
 
 
 def pipeline(**attributes: Any) -> PipelineSpec:
     """A pipeline whose raw rows are never read: its points are made by the benchmark."""
     base: dict[str, Any] = {
         "name": "bench",
-        "start_date": DAY.key,
+        "start_date": "2026-01-01",
         "raw": {"files": "none.parquet", "time_column": "t"},
         "entity": "e",
         "algorithm": {"type": "dbscan", "min_samples": 10},
@@ -42,35 +41,41 @@ def pipeline(**attributes: Any) -> PipelineSpec:
 
 
 @contextmanager
-def day_of_points(spec: PipelineSpec, points: Path, home: Path) -> Iterator[DayJob]:
-    """A day whose points are published: each its own entity.
+def days_of_points(spec: PipelineSpec, files: Sequence[Path], home: Path) -> Iterator[tuple[DayJob, ...]]:
+    """Days whose points are published: each its own entity.
 
     Args:
         spec: The pipeline.
-        points: Parquet file of the table `points`.
+        files: For each day a Parquet file of the table `points`.
         home: An empty folder.
     """
     os.environ["CLUSTER_HOME"] = str(home)
     with open_backend(load_settings()) as backend:
         ledger = Ledger(backend.store, backend.catalog, spec.name)
-        attempt = ledger.start_attempt("points", DAY)
-        target = Path(attempt.prefix_uri("points")) / "part-00000.parquet"
-        target.parent.mkdir(parents=True)
-        os.link(points, target)
-        members = Path(attempt.prefix_uri("members")) / "part-00000.parquet"
-        members.parent.mkdir(parents=True)
-        duckdb.sql(
-            f"COPY (SELECT lpad(point_id::VARCHAR, 12, '0') AS entity, point_id FROM '{points}' ORDER BY 1) "
-            f"TO '{members}' (FORMAT parquet)"
-        )
-        rows = duckdb.sql(f"SELECT count(*) FROM '{points}'").fetchall()[0][0]
-        contract = points_contract(features.columns_of(spec.features))
-        tables = {
-            "points": (contract, (WrittenFile(str(target), rows, target.stat().st_size),)),
-            "members": (MEMBERS, (WrittenFile(str(members), rows, members.stat().st_size),)),
-        }
-        ledger.commit(Draft("points", DAY, attempt, "made", {}, tables, {"rows": rows, "entities": rows}))
-        yield DayJob(spec, backend, ledger, DAY)
+        days = [parse_day(f"2026-01-{number:02}") for number in range(1, len(files) + 1)]
+        for day, points in zip(days, files, strict=True):
+            _publish(spec, ledger, day, points)
+        yield tuple(DayJob(spec, backend, ledger, day) for day in days)
+
+
+def _publish(spec: PipelineSpec, ledger: Ledger, day: Day, points: Path) -> None:
+    attempt = ledger.start_attempt("points", day)
+    target = Path(attempt.prefix_uri("points")) / "part-00000.parquet"
+    target.parent.mkdir(parents=True)
+    os.link(points, target)
+    members = Path(attempt.prefix_uri("members")) / "part-00000.parquet"
+    members.parent.mkdir(parents=True)
+    duckdb.sql(
+        f"COPY (SELECT lpad(point_id::VARCHAR, 12, '0') AS entity, point_id FROM '{points}' ORDER BY 1) "
+        f"TO '{members}' (FORMAT parquet)"
+    )
+    rows = duckdb.sql(f"SELECT count(*) FROM '{points}'").fetchall()[0][0]
+    contract = points_contract(features.columns_of(spec.features))
+    tables = {
+        "points": (contract, (WrittenFile(str(target), rows, target.stat().st_size),)),
+        "members": (MEMBERS, (WrittenFile(str(members), rows, members.stat().st_size),)),
+    }
+    ledger.commit(Draft("points", day, attempt, "made", {}, tables, {"rows": rows, "entities": rows}))
 
 
 def timed(stage: Stage, job: DayJob) -> tuple[float, Manifest]:

@@ -26,6 +26,7 @@ from cluster_assets.engines.duckdb_text_files import (
     text_item,
     without_values,
 )
+from cluster_assets.engines.duckdb_writing import check_contract, copy_sorted
 from cluster_assets.ports import (
     FileRelation,
     QueryResult,
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
 __all__ = ["DuckDbConfig", "DuckDbEngine"]
 
 _FILE_NAME = "part-00000.parquet"
-# Level 1 halves the time of writing pairs and makes files one per cent larger than the default level 3.
-_PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1"
 
 
 class DuckDbEngine:
@@ -162,8 +161,8 @@ class DuckDbEngine:
         try:
             text = self._text(cursor, statement, used)
             folder.mkdir(parents=True, exist_ok=True)
-            rows = interruptibly(cursor, lambda: _copy(cursor, text, table, partial))
-            _check_contract(statement, cursor, table, partial)
+            rows = interruptibly(cursor, lambda: copy_sorted(cursor, text, table, partial))
+            check_contract(statement, cursor, table, partial)
             if rows:
                 partial.replace(target)
         except duckdb.Error as error:
@@ -181,10 +180,10 @@ class DuckDbEngine:
         try:
             text = self._text(cursor, statement, used)
             folder.mkdir(parents=True, exist_ok=True)
-            files = interruptibly(cursor, lambda: copy_partitioned(cursor, text, table, folder, _PARQUET))
+            files = interruptibly(cursor, lambda: copy_partitioned(cursor, text, table, folder))
             if files:
                 stored = replace(table, columns=table.columns[:-1])
-                _check_contract(statement, cursor, stored, Path(files[0].uri))
+                check_contract(statement, cursor, stored, Path(files[0].uri))
         except duckdb.Error as error:
             raise self._translated(error, statement, used) from error
         finally:
@@ -301,24 +300,3 @@ def _rows(cursor: duckdb.DuckDBPyConnection, query: str) -> tuple[dict[str, obje
     rows = cursor.execute(query).fetchall()
     names = [column[0] for column in cursor.description or ()]
     return tuple(dict(zip(names, row, strict=True)) for row in rows)
-
-
-def _copy(cursor: duckdb.DuckDBPyConnection, query: str, table: TableContract, target: Path) -> int:
-    order = ", ".join(f'"{name}"' for name in table.sort_by)
-    ordered = f"SELECT * FROM ({query}) ORDER BY {order}" if order else query
-    path = "'" + str(target).replace("'", "''") + "'"
-    written = cursor.execute(f"COPY ({ordered}) TO {path} ({_PARQUET})").fetchall()
-    return int(written[0][0])
-
-
-def _check_contract(
-    statement: Statement, cursor: duckdb.DuckDBPyConnection, table: TableContract, path: Path
-) -> None:
-    """Compare what was written with the contract: a footer is read faster than a query is planned twice."""
-    found = parquet_columns(cursor, FileRelation((str(path),)))[str(path)]
-    if found != table.columns:
-        expected = ", ".join(f"{column.name} {column.type}" for column in table.columns)
-        actual = ", ".join(f"{column.name} {column.type}" for column in found)
-        raise EngineError(
-            f"{statement.name} does not fill the table {table.name}: it gives {actual}; expected {expected}"
-        )

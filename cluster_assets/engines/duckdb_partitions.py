@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cluster_assets.engines.duckdb_writing import parquet_options
 from cluster_assets.ports import WrittenFile
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def copy_partitioned(
-    cursor: duckdb.DuckDBPyConnection, query: str, table: TableContract, folder: Path, options: str
+    cursor: duckdb.DuckDBPyConnection, query: str, table: TableContract, folder: Path
 ) -> tuple[WrittenFile, ...]:
     """Write a query below a folder, `column=value/data_0.parquet`, and tell what was written.
 
@@ -24,7 +25,6 @@ def copy_partitioned(
         query: In DuckDB's dialect.
         table: Names the column.
         folder: A fresh one.
-        options: Of COPY: format and compression.
 
     Returns:
         The files by partition value, then by name.
@@ -34,7 +34,7 @@ def copy_partitioned(
     """
     name = table.partitioned_by or ""
     quoted = name.replace('"', '""')
-    cursor.execute(f'COPY ({query}) TO {_text(folder)} ({options}, PARTITION_BY ("{quoted}"))')
+    cursor.execute(f'COPY ({query}) TO {_text(folder)} ({parquet_options(table)}, PARTITION_BY ("{quoted}"))')
     paths = sorted(folder.glob(f"{name}=*/*.parquet"))
     if not paths:
         return ()

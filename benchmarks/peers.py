@@ -113,7 +113,7 @@ def set_similarity_search(values: list[list[str]], threshold: float) -> tuple[Fo
         for a, b, similarity in all_pairs(values, "jaccard", 1 - threshold - 1e-9)
         if 1 - similarity <= threshold + 1e-12
     ]
-    found = np.array(pairs)
+    found = np.array(pairs).reshape(-1, 2)
     return summed(found[:, 0], found[:, 1]), ""
 
 
@@ -130,7 +130,7 @@ def minhash(values: list[list[str]], threshold: float) -> tuple[Found, str]:
             if (union - len(held[number] & held[other])) / union <= threshold:
                 near.add((other, number))
         index.insert(number, one)
-    found = np.array(sorted(near))
+    found = np.array(sorted(near)).reshape(-1, 2)
     return summed(found[:, 0], found[:, 1]), f"finds {len(found):,}: recall below 1"
 
 

@@ -121,7 +121,8 @@ class LshBlocking(Part):
         None,
         ge=1,
         le=32,
-        description="Hashes that must agree in a table; more compare less. Left out: 4 for sets, 12 for embeddings",
+        description="Hashes that must agree in a table; more compare less; 4 for sets and 12 for embeddings "
+        "when left out",
     )
     seed: int = Field(1, ge=0, le=2**31 - 1)
     recall_sample: int = Field(20_000, ge=100, le=1_000_000, description="Points the recall is measured on")

@@ -171,9 +171,9 @@ class SqlEngine(Protocol):
         They are sorted where the engine writes one file; Athena writes several at once, in no order.
         The columns of the statement must be those of `table`, with its types.
 
-        Where the table is `partitioned_by` a column, its last one, the files of a value hold the rows of that
-        value in any order, without the column; `WrittenFile.partition` tells it as decimal digits. A statement
-        has at most 100 such values, Athena's and Trino's limit (UNLOAD or CREATE TABLE AS with
+        Where the table is `partitioned_by` a column, its last one, the files of a value hold the rows of
+        that value in any order, without the column; `WrittenFile.partition` tells it as decimal digits. A
+        statement has at most 100 such values, Athena's and Trino's limit (UNLOAD or CREATE TABLE AS with
         `partitioned_by = ARRAY['column']`). The files are sorted by value, then by name.
 
         Raises:

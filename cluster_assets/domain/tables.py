@@ -21,8 +21,8 @@ class TableContract:
         name: Table name without the pipeline prefix.
         columns: Columns in order, with their Athena types.
         sort_by: Columns that order the rows; together they are unique.
-        partitioned_by: The last column, a BIGINT, where each file holds the rows of one of its values, and not
-            the column itself.
+        partitioned_by: The last column, a BIGINT, where each file holds the rows of one of its values
+            without the column itself.
     """
 
     name: str

@@ -30,9 +30,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
-
 MIN_SAMPLES = 18
+SHARDS = 16
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Pairs a < b with distances, and the shard of each; arrays of shape (pairs,)."""
+
+    a: NDArray[np.int64]
+    b: NDArray[np.int64]
+    distance: NDArray[np.float64]
+    shard: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -41,36 +50,53 @@ class Case:
 
     name: str
     points: int
-    make: Callable[[int], Pairs]
+    make: Callable[[int], Graph]
     algorithm: dict[str, Any]
     peer: str
 
 
-def near_pairs(points: int) -> Pairs:
-    """Pairs within a radius of uniform places in the plane; about eight pairs a point."""
+def near_pairs(points: int) -> Graph:
+    """Pairs within a radius of uniform places in the plane, sharded by place; about eight pairs a point."""
     from scipy.spatial import cKDTree
 
     places = np.random.default_rng(1).random((points, 2))
     radius = (16.2 / (np.pi * points)) ** 0.5
     pairs = cKDTree(places).query_pairs(radius, output_type="ndarray")
     a, b = pairs.min(axis=1), pairs.max(axis=1)
-    return a, b, np.linalg.norm(places[a] - places[b], axis=1) / radius
+    side = int(SHARDS**0.5)
+    cells = (places[a] * side).astype(np.int64)
+    return Graph(
+        a, b, np.linalg.norm(places[a] - places[b], axis=1) / radius, cells[:, 0] * side + cells[:, 1]
+    )
 
 
-def random_pairs(points: int) -> Pairs:
+def random_pairs(points: int) -> Graph:
     """Two pairs a point between any points: no locality, one giant component and many small ones."""
     ends = np.random.default_rng(2).integers(0, points, (2, 2 * points))
-    low, high = ends.min(axis=0), ends.max(axis=0)
-    low, high = low[low < high], high[low < high]
-    return low, high, np.ones(len(low))
+    return _anywhere(ends[:, ends[0] != ends[1]])
 
 
+def chain_pairs(points: int) -> Graph:
+    """One path through all points in random order, its pairs in random order too."""
+    path = np.random.default_rng(3).permutation(points)
+    ends = np.stack([path[:-1], path[1:]])
+    return _anywhere(ends[:, np.random.default_rng(4).permutation(points - 1)])
+
+
+def _anywhere(ends: NDArray[np.int64]) -> Graph:
+    count = ends.shape[1]
+    return Graph(ends.min(axis=0), ends.max(axis=0), np.ones(count), np.arange(count) % SHARDS)
+
+
+_DBSCAN = {"type": "dbscan", "min_samples": MIN_SAMPLES}
+_COMPONENTS = {"type": "connected_components"}
+_SINGLE_LINKAGE = {"type": "single_linkage", "threshold": None}
 CASES = (
-    Case(
-        "dbscan, near pairs", 1_000_000, near_pairs, {"type": "dbscan", "min_samples": MIN_SAMPLES}, "sklearn"
-    ),
-    Case("components, near pairs", 1_000_000, near_pairs, {"type": "connected_components"}, "scipy"),
-    Case("components, random pairs", 5_000_000, random_pairs, {"type": "connected_components"}, "scipy"),
+    Case("dbscan, near pairs", 1_000_000, near_pairs, _DBSCAN, "sklearn"),
+    Case("components, near pairs", 1_000_000, near_pairs, _COMPONENTS, "scipy"),
+    Case("components, random pairs", 5_000_000, random_pairs, _COMPONENTS, "scipy"),
+    Case("components, one long chain", 5_000_000, chain_pairs, _COMPONENTS, "scipy"),
+    Case("single linkage, near pairs", 1_000_000, near_pairs, _SINGLE_LINKAGE, "scipy-tree"),
 )
 
 
@@ -81,6 +107,53 @@ def run_worker(event: dict[str, Any]) -> NDArray[np.int64]:
     if not reply["ok"]:
         raise SystemExit(reply["error"])
     return _column(event["output"], "cluster")
+
+
+def run_shards(event: dict[str, Any]) -> NDArray[np.int64]:
+    """A forest for each shard, one after the other, then the labels: the peak is that of one invocation."""
+    from lambda_worker.contract_forests import FOREST_KINDS, NEEDS_CORES, ForestEvent
+    from lambda_worker.handler import handler
+
+    name = event["algorithm"]["type"]
+    cores = tuple(event["core_files"]) if name in NEEDS_CORES else None
+    forests = []
+    for number, shard in enumerate(event["shards"]):
+        output = f"{event['output']}.{number}.forest"
+        forest = ForestEvent(FOREST_KINDS[name], (shard,), event["point_count"], output, cores)
+        reply = handler(forest.to_json(), None)
+        if not reply["ok"]:
+            raise SystemExit(reply["error"])
+        forests.append(output)
+    return run_worker(event | {"candidates": forests, "cores": cores and list(cores)})
+
+
+def run_cores(event: dict[str, Any]) -> NDArray[np.int64]:
+    """The core points, as SQL counts them before there are shards."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"""
+            COPY (
+                SELECT point_id FROM (
+                    SELECT point_a AS point_id FROM read_parquet({event["shards"]})
+                    UNION ALL SELECT point_b FROM read_parquet({event["shards"]})
+                ) GROUP BY point_id HAVING count(*) + 1 >= {MIN_SAMPLES} ORDER BY point_id
+            ) TO '{event["core_files"][0]}' (FORMAT parquet)
+            """
+        )
+    return np.empty(0, np.int64)
+
+
+def run_scipy_tree(event: dict[str, Any]) -> NDArray[np.int64]:
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+
+    path, n = event["candidates"][0], event["point_count"]
+    a, b, distance = (_column(path, name) for name in ("point_a", "point_b", "distance"))
+    tree = minimum_spanning_tree(coo_matrix((distance, (a, b)), shape=(n, n)).tocsr())
+    labels: NDArray[np.int64] = connected_components(tree, directed=False)[1].astype(np.int64)
+    return labels
 
 
 def run_scipy(event: dict[str, Any]) -> NDArray[np.int64]:
@@ -107,7 +180,14 @@ def run_sklearn(event: dict[str, Any]) -> NDArray[np.int64]:
     return labels
 
 
-RUNNERS = {"worker": run_worker, "scipy": run_scipy, "sklearn": run_sklearn}
+RUNNERS = {
+    "worker": run_worker,
+    "shards": run_shards,
+    "cores": run_cores,
+    "scipy": run_scipy,
+    "scipy-tree": run_scipy_tree,
+    "sklearn": run_sklearn,
+}
 
 
 def measure(runner: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -123,7 +203,9 @@ def run_here(runner: str, event: dict[str, Any]) -> None:
     import lambda_worker.handler  # noqa: F401
     from lambda_worker.memory import peak_memory_mb
 
-    if runner != "worker":
+    if runner == "cores":
+        import duckdb  # noqa: F401
+    if runner.startswith("scipy"):
         import scipy.sparse.csgraph  # noqa: F401
     if runner == "sklearn":
         import sklearn.cluster  # noqa: F401
@@ -135,33 +217,52 @@ def run_here(runner: str, event: dict[str, Any]) -> None:
 
 
 def compare(case: Case, folder: Path, scale: float, rounds: int) -> None:
-    """Make the case's files, run both competitors in turn, print their medians."""
+    """Make the case's files, run the competitors in turn, print their medians."""
     n = int(case.points * scale)
-    a, b, distance = case.make(n)
-    ids = np.arange(n, dtype=np.int64)
-    event = {
-        "version": 1,
-        "points": [_write(folder / "points.parquet", point_id=ids, weight=np.ones(n, np.int64))],
-        "candidates": [_write(folder / "candidates.parquet", point_a=a, point_b=b, distance=distance)],
-        "point_count": n,
-        "output": str(folder / "labels.parquet"),
-        "algorithm": case.algorithm,
-    }
-    runs: dict[str, list[dict[str, Any]]] = {"worker": [], case.peer: []}
+    graph = case.make(n)
+    event = write_case(case, graph, n, folder)
+    runs: dict[str, list[dict[str, Any]]] = {"worker": [], "shards": [], case.peer: []}
     for _ in range(rounds):
+        before = 0.0
+        if case.algorithm["type"] == "dbscan":
+            before = measure("cores", event)["seconds"]
         for runner, results in runs.items():
             results.append(measure(runner, event))
-    print(f"\n{case.name}: {n:,} points, {len(a):,} pairs")
+        runs["shards"][-1]["seconds"] += before
+    print(f"\n{case.name}: {n:,} points, {len(graph.a):,} pairs; {SHARDS} shards, in sequence")
     for runner, results in runs.items():
         seconds = statistics.median(result["seconds"] for result in results)
         peak = max(result["peak_mb"] for result in results)
-        print(f"  {runner:8} {seconds:7.2f} s  {peak:7.0f} MiB peak")
-    ratios = [
-        peer["seconds"] / own["seconds"] for own, peer in zip(runs["worker"], runs[case.peer], strict=True)
-    ]
+        print(f"  {runner:10} {seconds:7.2f} s  {peak:7.0f} MiB peak")
+    for own in ("worker", "shards"):
+        ratios = [
+            theirs["seconds"] / ours["seconds"]
+            for ours, theirs in zip(runs[own], runs[case.peer], strict=True)
+        ]
+        print(f"  {case.peer} / {own}: {statistics.median(ratios):.2f} in time")
     digests = {result["labels"] for results in runs.values() for result in results}
-    verdict = "equal" if len(digests) == 1 else "DIFFER"
-    print(f"  {case.peer} / worker: {statistics.median(ratios):.2f} in time; labels {verdict}")
+    print(f"  labels {'equal' if len(digests) == 1 else 'DIFFER'}")
+
+
+def write_case(case: Case, graph: Graph, n: int, folder: Path) -> dict[str, Any]:
+    """The files of a case: an event of the worker, with the shards besides."""
+    shards = []
+    for number in range(SHARDS):
+        own = np.flatnonzero(graph.shard == number)
+        columns = {"point_a": graph.a[own], "point_b": graph.b[own], "distance": graph.distance[own]}
+        shards.append(_write(folder / f"shard-{number}.parquet", **columns))
+    candidates = folder / "candidates.parquet"
+    points = {"point_id": np.arange(n, dtype=np.int64), "weight": np.ones(n, np.int64)}
+    return {
+        "version": 1,
+        "points": [_write(folder / "points.parquet", **points)],
+        "candidates": [_write(candidates, point_a=graph.a, point_b=graph.b, distance=graph.distance)],
+        "point_count": n,
+        "output": str(folder / "labels.parquet"),
+        "algorithm": case.algorithm,
+        "shards": shards,
+        "core_files": [str(folder / "cores.parquet")],
+    }
 
 
 def _write(path: Path, **columns: NDArray[Any]) -> str:

@@ -35,7 +35,8 @@ class ClusterEvent:
         candidates: Addresses of Parquet files `point_a BIGINT, point_b BIGINT, distance DOUBLE`.
         point_count: Rows in `points`; ids are dense from 0.
         output: Address of the Parquet file to write: `point_id, cluster, role`, in point order.
-        algorithm: `{"type": "dbscan", "min_samples": 5}` or `{"type": "connected_components"}`.
+        algorithm: `{"type": "dbscan", "min_samples": 5}`, `{"type": "connected_components"}` or
+            `{"type": "single_linkage", "threshold": 0.5}`, whose threshold may be null.
         cores: Where the candidates are a certificate instead of all near pairs: addresses of Parquet files
             with the `point_id BIGINT` of every core point. None where cores follow from the pairs.
         version: Version of this contract.
@@ -177,16 +178,16 @@ def read_event(body: dict[str, Any]) -> ClusterEvent:
     Raises:
         ContractError: A field is missing, of another type, or the version is unknown.
     """
-    if _object(body, "the event").get("version") != VERSION:
+    if object_field(body, "the event").get("version") != VERSION:
         raise ContractError(f"event version {body.get('version')!r}; this worker speaks version {VERSION}")
     try:
         return ClusterEvent(
-            points=tuple(_texts(body["points"], "points")),
-            candidates=tuple(_texts(body["candidates"], "candidates")),
-            point_count=_count(body["point_count"]),
-            output=_text(body["output"], "output"),
-            algorithm=_object(body["algorithm"], "algorithm"),
-            cores=None if body.get("cores") is None else tuple(_texts(body["cores"], "cores")),
+            points=tuple(texts_field(body["points"], "points")),
+            candidates=tuple(texts_field(body["candidates"], "candidates")),
+            point_count=count_field(body["point_count"]),
+            output=text_field(body["output"], "output"),
+            algorithm=object_field(body["algorithm"], "algorithm"),
+            cores=None if body.get("cores") is None else tuple(texts_field(body["cores"], "cores")),
         )
     except KeyError as error:
         raise ContractError(f"the event has no field {error}") from error
@@ -212,22 +213,24 @@ def read_measure_event(body: dict[str, Any]) -> MeasureEvent:
     Raises:
         ContractError: A field is missing, of another type, or the version is unknown.
     """
-    if _object(body, "the event").get("version") != VERSION:
+    if object_field(body, "the event").get("version") != VERSION:
         raise ContractError(f"event version {body.get('version')!r}; this worker speaks version {VERSION}")
     try:
         if not isinstance(body["others"], list):
             raise ContractError(f"others must be a list of lists, not {body['others']!r}")
         return MeasureEvent(
-            home=tuple(_texts(body["home"], "home")),
-            others=tuple(tuple(_texts(one, "others")) for one in body["others"]),
+            home=tuple(texts_field(body["home"], "home")),
+            others=tuple(tuple(texts_field(one, "others")) for one in body["others"]),
             within=bool(body["within"]),
-            halo_column=None if body["halo_column"] is None else _text(body["halo_column"], "halo_column"),
-            columns=tuple(_texts(body["columns"], "columns")),
-            point_count=_count(body["point_count"]),
-            metric=_text(body["metric"], "metric"),
+            halo_column=None
+            if body["halo_column"] is None
+            else text_field(body["halo_column"], "halo_column"),
+            columns=tuple(texts_field(body["columns"], "columns")),
+            point_count=count_field(body["point_count"]),
+            metric=text_field(body["metric"], "metric"),
             threshold=_positive(body["threshold"]),
-            output=None if body["output"] is None else _text(body["output"], "output"),
-            max_pairs=_count(body["max_pairs"], "max_pairs"),
+            output=None if body["output"] is None else text_field(body["output"], "output"),
+            max_pairs=count_field(body["max_pairs"], "max_pairs"),
         )
     except KeyError as error:
         raise ContractError(f"the event has no field {error}") from error
@@ -248,19 +251,22 @@ def read_measure_reply(body: dict[str, Any]) -> MeasureReply:
         raise ContractError(f"not a worker reply: {error}") from error
 
 
-def _text(value: object, name: str) -> str:
+def text_field(value: object, name: str) -> str:
+    """A field that must be a text that is not empty; raises ContractError otherwise."""
     if not isinstance(value, str) or not value:
         raise ContractError(f"{name} must be a non-empty text, not {value!r}")
     return value
 
 
-def _texts(value: object, name: str) -> list[str]:
+def texts_field(value: object, name: str) -> list[str]:
+    """A field that must be a list of such texts; raises ContractError otherwise."""
     if not isinstance(value, list):
         raise ContractError(f"{name} must be a list of texts, not {value!r}")
-    return [_text(item, name) for item in value]
+    return [text_field(item, name) for item in value]
 
 
-def _count(value: object, name: str = "point_count") -> int:
+def count_field(value: object, name: str = "point_count") -> int:
+    """A field that must be a whole number from 0; raises ContractError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ContractError(f"{name} must be a number >= 0, not {value!r}")
     return value
@@ -272,7 +278,8 @@ def _positive(value: object) -> float:
     return float(value)
 
 
-def _object(value: object, name: str) -> dict[str, Any]:
+def object_field(value: object, name: str) -> dict[str, Any]:
+    """A field that must be a JSON object; raises ContractError otherwise."""
     if not isinstance(value, dict):
         raise ContractError(f"{name} must be an object, not {value!r}")
     return value

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lambda_worker.contract import InputError
-from lambda_worker.parquet_io import BATCH_ROWS, read_bigints
+from lambda_worker.parquet_io import BATCH_ROWS, read_bigints, read_features
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,68 @@ if TYPE_CHECKING:
 _MAX_ENTITIES = 2**62
 
 
+class CandidatePairs:
+    """The near pairs (a, b), a < b, of some files, streamed in bounded batches as often as asked.
+
+    Attributes:
+        point_count: Points of the day; ids are below it.
+        count: Pairs in the files; None before the first complete pass.
+    """
+
+    def __init__(self, addresses: tuple[str, ...], point_count: int, batch_rows: int = BATCH_ROWS) -> None:
+        self._addresses = addresses
+        self._batch_rows = batch_rows
+        self.point_count = point_count
+        self.count: int | None = None
+
+    def batches(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """One pass over all pairs: ids a and b, shapes (pairs,).
+
+        Raises:
+            InputError: A pair is out of order or names no point, or the files changed since the last pass.
+        """
+        count = 0
+        for address in self._addresses:
+            first_row = 0
+            for low, high in read_bigints(address, ("point_a", "point_b"), self._batch_rows):
+                self._check(low, high, f"{address}, row", first_row)
+                first_row += len(low)
+                yield low, high
+            count += first_row
+        self._end_pass(count)
+
+    def weighted_batches(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]]:
+        """One pass over all pairs: ids a and b and their distance, shapes (pairs,).
+
+        Raises:
+            InputError: As `batches`, or a distance is not finite.
+        """
+        count = 0
+        for address in self._addresses:
+            first_row = 0
+            batches = read_features(address, ("point_a", "point_b"), ("distance",), self._batch_rows)
+            for (low, high), distance in batches:
+                self._check(low, high, f"{address}, row", first_row)
+                first_row += len(low)
+                yield low, high, distance[0]
+            count += first_row
+        self._end_pass(count)
+
+    def _end_pass(self, count: int) -> None:
+        if self.count not in (None, count):
+            raise InputError(f"the candidates changed while they were read: {self.count} pairs, then {count}")
+        self.count = count
+
+    def _check(self, low: NDArray[np.int64], high: NDArray[np.int64], where: str, first_row: int) -> None:
+        if low.min() >= 0 and high.max() < self.point_count and bool((low < high).all()):
+            return
+        row = int(np.argmax((low < 0) | (high >= self.point_count) | (low >= high)))
+        raise InputError(
+            f"{where} {first_row + row}: ({low[row]}, {high[row]}) is no pair a < b "
+            f"of the {self.point_count} points"
+        )
+
+
 class CandidateGraph:
     """Points with weights, and the near pairs between them, each pair once.
 
@@ -28,51 +90,23 @@ class CandidateGraph:
     Attributes:
         weights: Shape (points,), unsigned: entities with the feature value of each point.
         known_core: Shape (points,), bool: the core points, when the candidates are a certificate; else None.
-        pair_count: Pairs in the files; None before the first complete pass.
+        pairs: The near pairs.
     """
 
     def __init__(self, event: ClusterEvent, batch_rows: int = BATCH_ROWS) -> None:
-        self._candidates = event.candidates
-        self._batch_rows = batch_rows
+        self.pairs = CandidatePairs(event.candidates, event.point_count, batch_rows)
         self.weights = read_weights(event.points, event.point_count, batch_rows)
         self.known_core = None if event.cores is None else read_cores(event.cores, self.point_count)
-        self.pair_count: int | None = None
 
     @property
     def point_count(self) -> int:
         """Number of points."""
         return len(self.weights)
 
-    def pair_batches(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """One pass over all pairs (a, b) with a < b, in bounded batches.
-
-        Raises:
-            InputError: A pair is out of order or names no point, or the files changed since the last pass.
-        """
-        count = 0
-        for address in self._candidates:
-            first_row = 0
-            for low, high in read_bigints(address, ("point_a", "point_b"), self._batch_rows):
-                self._check_pairs(low, high, f"{address}, row", first_row)
-                first_row += len(low)
-                yield low, high
-            count += first_row
-        if self.pair_count not in (None, count):
-            raise InputError(
-                f"the candidates changed while they were read: {self.pair_count} pairs, then {count}"
-            )
-        self.pair_count = count
-
-    def _check_pairs(
-        self, low: NDArray[np.int64], high: NDArray[np.int64], where: str, first_row: int
-    ) -> None:
-        if low.min() >= 0 and high.max() < self.point_count and bool((low < high).all()):
-            return
-        row = int(np.argmax((low < 0) | (high >= self.point_count) | (low >= high)))
-        raise InputError(
-            f"{where} {first_row + row}: ({low[row]}, {high[row]}) is no pair a < b "
-            f"of the {self.point_count} points"
-        )
+    @property
+    def pair_count(self) -> int | None:
+        """Pairs in the files; None before the first complete pass."""
+        return self.pairs.count
 
 
 def read_weights(

@@ -17,7 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
+
+BLOCK_IDS = 1 << 18
+"""Ids that are looked at together when all sets are listed."""
 
 
 class DisjointSets:
@@ -70,14 +75,26 @@ class DisjointSets:
 
     def roots(self) -> NDArray[np.signedinteger]:
         """The smallest id in the set of every id; shape (size,)."""
-        parent = self._parent
-        inner = self.inner()
-        self._flatten(inner, parent.take(inner))
-        return parent
+        for _ in self.inner_blocks():
+            pass
+        return self._parent
 
-    def inner(self) -> NDArray[np.intp]:
-        """Ids that are not the smallest of their set, ascending; shape (ids,)."""
-        return np.flatnonzero(self._parent != np.arange(len(self._parent), dtype=self._parent.dtype))
+    def inner_blocks(self) -> Iterator[tuple[NDArray[np.signedinteger], NDArray[np.signedinteger]]]:
+        """Ids that are not the smallest of their set, ascending, each with that smallest id.
+
+        Parents are smaller than children: once a block is flat, those above it need it only.
+
+        Yields:
+            Two arrays of shape (ids,) for each block of `BLOCK_IDS` ids that has any.
+        """
+        parent = self._parent
+        for start in range(0, len(parent), BLOCK_IDS):
+            own = parent[start : start + BLOCK_IDS]
+            ids = np.arange(start, start + len(own), dtype=parent.dtype)
+            ids = ids.compress(own != ids)
+            if len(ids):
+                self._flatten(ids, parent.take(ids))
+                yield ids, parent.take(ids)
 
     def _flatten(self, ids: NDArray[np.integer], above: NDArray[np.signedinteger]) -> None:
         """Hang ids whose parents are `above` below their roots; as they all jump, a chain takes log steps."""

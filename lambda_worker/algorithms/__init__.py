@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from lambda_worker.algorithms.connected_components import ConnectedComponents
 from lambda_worker.algorithms.dbscan import Dbscan
+from lambda_worker.algorithms.single_linkage import SingleLinkage
 from lambda_worker.contract import ContractError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Algorithm(Protocol):
 ALGORITHMS: dict[str, type[Algorithm]] = {
     "connected_components": ConnectedComponents,
     "dbscan": Dbscan,
+    "single_linkage": SingleLinkage,
 }
 
 

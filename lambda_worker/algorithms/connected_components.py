@@ -21,7 +21,7 @@ class ConnectedComponents:
     def cluster(self, graph: CandidateGraph) -> Labels:
         """Components numbered by their smallest point id."""
         sets = DisjointSets(graph.point_count)
-        for a, b in graph.pair_batches():
+        for a, b in graph.pairs.batches():
             sets.unite(a, b)
         cluster, clusters = number_sets(sets.roots())
         role = np.full(graph.point_count, MEMBER_ROLE, dtype=np.uint8)

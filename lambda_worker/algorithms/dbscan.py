@@ -57,7 +57,7 @@ def core_points(graph: CandidateGraph, min_samples: int) -> NDArray[np.bool_]:
     if graph.known_core is not None:
         return graph.known_core
     degree = graph.weights.astype(np.int64)
-    for a, b in graph.pair_batches():
+    for a, b in graph.pairs.batches():
         np.add.at(degree, a, graph.weights[b].astype(np.int64))
         np.add.at(degree, b, graph.weights[a].astype(np.int64))
     core: NDArray[np.bool_] = degree >= min_samples
@@ -67,7 +67,7 @@ def core_points(graph: CandidateGraph, min_samples: int) -> NDArray[np.bool_]:
 def _core_roots(graph: CandidateGraph, core: NDArray[np.bool_]) -> NDArray[np.signedinteger]:
     sets = DisjointSets(graph.point_count)
     if core.any():
-        for a, b in graph.pair_batches():
+        for a, b in graph.pairs.batches():
             both = core[a] & core[b]
             sets.unite(a[both], b[both])
     return sets.roots()
@@ -80,7 +80,7 @@ def _label_borders(
     unreached = clusters  # above every cluster number, so that the minimum replaces it
     cluster[~core] = unreached
     if clusters:
-        for a, b in graph.pair_batches():
+        for a, b in graph.pairs.batches():
             _lower(cluster, core, a, b)
             _lower(cluster, core, b, a)
     cluster[cluster == unreached] = NOISE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from lambda_worker.contract import InputError, MeasureReply
 from lambda_worker.measure.distances import Cosine, build_metric, directions

@@ -29,6 +29,7 @@ class DayFiles:
     folder: Path
     points: list[str] = field(default_factory=list)
     candidates: list[str] = field(default_factory=list)
+    cores: list[str] | None = None
     point_count: int = 0
 
     def add_points(self, ids: Any, weights: Any) -> None:
@@ -37,11 +38,17 @@ class DayFiles:
         self.points.append(write_table(path, point_id=ids, weight=weights, feature=weights * 0.5))
         self.point_count += len(ids)
 
-    def add_pairs(self, pairs: Any) -> None:
+    def add_pairs(self, pairs: Any, distance: Any = None) -> str:
         path = self.folder / f"candidates-{len(self.candidates)}.parquet"
         pairs = np.asarray(pairs, np.int64).reshape(-1, 2)
-        distance = np.zeros(len(pairs))
+        distance = np.zeros(len(pairs)) if distance is None else np.asarray(distance, np.float64)
         self.candidates.append(write_table(path, point_a=pairs[:, 0], point_b=pairs[:, 1], distance=distance))
+        return self.candidates[-1]
+
+    def add_cores(self, ids: Any) -> None:
+        self.cores = self.cores or []
+        path = self.folder / f"cores-{len(self.cores)}.parquet"
+        self.cores.append(write_table(path, point_id=np.asarray(ids, np.int64)))
 
     @property
     def output(self) -> Path:
@@ -55,6 +62,7 @@ class DayFiles:
             "point_count": self.point_count,
             "output": str(self.output),
             "algorithm": algorithm,
+            "cores": self.cores,
         }
 
 

@@ -77,13 +77,15 @@ def _cut(statement: Statement) -> _Pieces:
     tree = statement.tree.copy()
     local = {cte.alias for cte in tree.find_all(exp.CTE)}
     mark = f"__{secrets.token_hex(8)}_"
+    names: list[str] = []
     for table in list(tree.find_all(exp.Table)):
         if table.name in local:
             continue
         if table.db:
             raise EngineError(f"{statement.name} reads {table.sql()}, which it was not given")
         alias = exp.TableAlias(this=exp.to_identifier(table.alias_or_name, quoted=True))
-        table.replace(exp.Table(this=exp.to_identifier(f"{mark}{table.name}__"), alias=alias))
+        table.replace(exp.Table(this=exp.to_identifier(f"{mark}{len(names)}_"), alias=alias))
+        names.append(table.name)
     for node in reversed(list(tree.walk())):  # inner ones first: outer ones copy them
         if (change := _CHANGES.get(type(node))) is not None:
             change(node)
@@ -94,8 +96,8 @@ def _cut(statement: Statement) -> _Pieces:
             f"{statement.name} has no equal in DuckDB: {error}",
             remedy="use a function that both engines have",
         ) from error
-    cut = re.split(rf"{mark}(\w+?)__(?=\W)", text)
-    return _Pieces(statement.tree, tuple(cut[::2]), tuple(cut[1::2]))
+    cut = re.split(rf"{mark}(\d+)_", text)
+    return _Pieces(statement.tree, tuple(cut[::2]), tuple(names[int(number)] for number in cut[1::2]))
 
 
 def _whole_units(node: exp.Expr) -> None:

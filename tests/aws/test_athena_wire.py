@@ -114,7 +114,7 @@ def test_states_and_errors(athena: Any, athena_lake: Lake, table: str) -> None:
     for query, code in (
         ("SELECT x FROM five", "COLUMN_NOT_FOUND"),
         ("SELECT no_such_function(k) FROM five", "FUNCTION_NOT_FOUND"),
-        ("SELECT CAST(s AS BIGINT) FROM five", "INVALID_CAST_ARGUMENT: Cannot cast 'v0'"),
+        ("SELECT CAST(s AS BIGINT) FROM five", "INVALID_CAST_ARGUMENT: Cannot cast"),
     ):
         status = run(athena, query)["Status"]
         assert status["State"] == "FAILED"

@@ -142,9 +142,9 @@ def test_the_graph_and_a_partition_materialized_by_hand(ui: str, browser: webdri
 
     store, catalog = open_storage(load_settings())
     ledger = Ledger(store, catalog, "attackers")
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 480
     while ledger.current("clusters", parse_day(DAY)) is None:
-        assert time.monotonic() < deadline, "the day was not published"
+        assert time.monotonic() < deadline, browser.find_element(By.TAG_NAME, "body").text[:3000]
         time.sleep(1)
     published = ledger.require("clusters", parse_day(DAY))
     assert published.metrics["entities"] == 300

@@ -15,7 +15,7 @@ comma := ,
 DEMO_FIRST := 2013-03-04
 DEMO_LAST := 2013-03-10
 
-.PHONY: help demo test test-trino ui check bench lock clean
+.PHONY: help demo test test-trino ui check bench layer lock clean
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -55,6 +55,9 @@ $(BENCH_READY): requirements-bench.lock pyproject.toml
 	$(BENCH_VENV)/bin/python -m pip install --quiet --require-hashes -r requirements-bench.lock
 	$(BENCH_VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --no-index -e .
 	@touch $@
+
+layer: $(READY) ## The Lambda layer and function for both processors, in build/layer (needs CPython 3.13)
+	$(BIN)/python -m deploy.layer
 
 lock: ## Resolve the dependencies anew (needs uv); the file holds hashes and no address
 	uv pip compile pyproject.toml --extra dev $(LOCK_FLAGS) $(UPGRADE) -o requirements.lock

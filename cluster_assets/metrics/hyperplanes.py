@@ -18,7 +18,7 @@ from cluster_assets.sql_files import bind
 if TYPE_CHECKING:
     from cluster_assets.metrics.plans import Comparison, LshOptions
 
-    Plane = tuple[tuple[int, str], ...]
+    Plane = tuple[int, ...]
 
 # Scratch: its rows need no order.
 UNITS = TableContract(
@@ -48,9 +48,9 @@ def lsh(comparison: Comparison, options: LshOptions) -> CandidatePlan:
 
 
 def _plane(seed: int, table: int, row: int, terms: int) -> Plane:
-    """Numbers of drawn coordinates, from 1, and their signs."""
+    """Numbers of drawn coordinates, from 1; of negated ones, from 257."""
     made = []
     for term in range(terms):
         digest = hashlib.sha256(f"hyperplanes/{seed}/{table}/{row}/{term}".encode()).digest()
-        made.append((1 + digest[0] % _DRAWN, "+" if digest[1] % 2 else "-"))
+        made.append(1 + digest[0] % _DRAWN + (0 if digest[1] % 2 else _DRAWN))
     return tuple(made)

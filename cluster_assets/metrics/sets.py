@@ -42,6 +42,8 @@ HOT_SETS = TableContract(
 
 HOT_FREQUENCY = 1000  # points; a token that more of them hold is hot
 _RANKS_PER_FREQUENCY = 2**32  # as in sql/tokens/tokens.sql
+_BANDS = 4  # between the sizes of the smallest and the largest partner of a set
+_MOST_TOKENS = 2.0**32  # of two arrays together, in any engine
 _SLACK = 1 - Fraction(1, 2**40)
 _ROUNDING = Fraction(1, 2**50)
 
@@ -53,13 +55,27 @@ class Bounds:
     Attributes:
         share: Common tokens per unit of f(a, b): the sum of the sizes for jaccard and dice, the lower size
             for overlap, the root of their product for cosine.
-        own: Common tokens per token of the smaller set.
         ratio: Common tokens per token of the larger set, and the lower size per token of the larger one.
     """
 
     share: float
-    own: float
     ratio: float
+
+    @property
+    def reach(self) -> float:
+        """What f(a, b) is at most per common token, in tokens."""
+        return _inverse(self.share)
+
+    @property
+    def widest(self) -> float:
+        """The larger size per token of the smaller set, at most."""
+        return _inverse(self.ratio)
+
+    @property
+    def bands(self) -> float:
+        """Bands of sizes per unit of their natural logarithm; 0, one band, where all sizes may meet."""
+        width = -math.log(self.ratio) if self.ratio > 0 else math.inf
+        return _BANDS / width
 
 
 def plan(comparison: Comparison) -> CandidatePlan:
@@ -76,32 +92,38 @@ def plan_with(comparison: Comparison, *, hot_frequency: int) -> CandidatePlan:
         return CandidatePlan(scratch, every, bind("comparisons/all_pairs.sql"))
     bounds = bounds_of(comparison.metric, comparison.threshold)
     hot = {"hot_rank": (hot_frequency + 1) * _RANKS_PER_FREQUENCY, "ratio": bounds.ratio}
-    values = {**hot, "share": bounds.share, "own": bounds.own}
+    numbers = {"reach": bounds.reach, "widest": bounds.widest, "bands": bounds.bands}
     return CandidatePlan(
         (*scratch, ScratchStep(HOT_SETS, bind("hot_sets/hot_sets.sql", values=hot))),
         bind(
-            "candidates/sets.sql", structure=structure, values={"threshold": comparison.threshold, **values}
+            "candidates/sets.sql",
+            structure=structure,
+            values={"threshold": comparison.threshold, "share": bounds.share, **hot, **numbers},
         ),
-        bind("comparisons/sets.sql", structure=structure, values=values),
+        bind("comparisons/sets.sql", structure=structure, values={**hot, **numbers}),
     )
 
 
-# For a similarity: share, own and ratio, solved in the header of sql/candidates/sets.sql.
-_BOUNDS: dict[str, Callable[[Fraction], tuple[Fraction, Fraction, Fraction]]] = {
-    "jaccard": lambda s: (s / (1 + s), 2 * s / (1 + s), s),
-    "dice": lambda s: (s / 2, s, s / (2 - s)),
-    "overlap": lambda s: (s, s, Fraction(0)),
-    "cosine": lambda s: (s, s, s * s),
+# For a similarity: share and ratio, solved in the header of sql/candidates/sets.sql.
+_BOUNDS: dict[str, Callable[[Fraction], tuple[Fraction, Fraction]]] = {
+    "jaccard": lambda s: (s / (1 + s), s),
+    "dice": lambda s: (s / 2, s / (2 - s)),
+    "overlap": lambda s: (s, Fraction(0)),
+    "cosine": lambda s: (s, s * s),
 }
 
 
 def bounds_of(metric: str, threshold: float) -> Bounds:
     """The bounds that pairs within a threshold reach, however their distance was rounded."""
     similarity = max(Fraction(0), 1 - Fraction(threshold) - _ROUNDING) * _SLACK
-    share, own, ratio = (_round_down(exact * _SLACK) for exact in _BOUNDS[metric](similarity))
-    return Bounds(share, own, ratio)
+    share, ratio = (_round_down(exact * _SLACK) for exact in _BOUNDS[metric](similarity))
+    return Bounds(share, ratio)
 
 
 def _round_down(exact: Fraction) -> float:
     nearest = float(exact)
     return nearest if Fraction(nearest) <= exact else math.nextafter(nearest, -math.inf)
+
+
+def _inverse(bound: float) -> float:
+    return min(_MOST_TOKENS, 1 / bound) if bound > 0 else _MOST_TOKENS

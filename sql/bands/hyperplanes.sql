@@ -5,6 +5,9 @@
 -- Hastie, Church, "Very sparse random projections", KDD 2006), of 256 that stand for all: 256 multiples of a prime, modulo
 -- the number of dimensions, are every coordinate where there are at most 256. A bit of a bucket says on which side of a
 -- plane the vector lies.
+-- Planes are data, one row of `planes` for each band, and one lambda measures them all: Trino makes a Java method of each
+-- expression, which may not grow beyond 64 KB, as the 2,000 terms of all planes would. Number 256 + k is coordinate k
+-- negated, so that a plane only adds up.
 -- Nothing here depends on other points, so pairs among a sample of the points are found as among all.
 WITH drawn AS (
     SELECT
@@ -12,23 +15,36 @@ WITH drawn AS (
         transform(sequence(1, 256), k -> embedding[1 + k * 1000003 % cardinality(embedding)]) AS x
     FROM points
 ),
-keyed AS (
+signed AS (
     SELECT
         point_id,
-        ARRAY[
-            {% for band in bands %}
-            {{ loop.index0 }} * BIGINT '4294967296'
-            {% for plane in band %}
-            + CASE WHEN {% for number, sign in plane %}{{ sign }}x[{{ number }}] {% endfor %}> 0 THEN {{ 2 ** loop.index0 }} ELSE 0 END
-            {% endfor %}
-            {{ '' if loop.last else ',' }}
-            {% endfor %}
-        ] AS keys
+        x || transform(x, v -> - v) AS x
     FROM drawn
+),
+planes AS (
+    SELECT
+        band,
+        numbers
+    FROM (
+        VALUES
+            {% for band in bands %}
+            ({{ loop.index0 }}, ARRAY[{% for plane in band %}{{ ', ' if loop.index0 else '' }}{{ plane | join(', ') }}{% endfor %}]){{ '' if loop.last else ',' }}
+            {% endfor %}
+    ) AS v (band, numbers)
+),
+sided AS (
+    SELECT
+        signed.point_id,
+        planes.band,
+        transform(
+            sequence(0, {{ bands[0] | length - 1 }}),
+            k -> CASE WHEN {% for _ in bands[0][0] %}{{ ' + ' if loop.index0 else '' }}signed.x[planes.numbers[{{ bands[0][0] | length }} * k + {{ loop.index }}]]{% endfor %} > 0 THEN 1 ELSE 0 END
+        ) AS sides
+    FROM signed
+    CROSS JOIN planes
 )
 SELECT
-    CAST(keyed.point_id AS BIGINT) AS point_id,
-    CAST(t.band_and_bucket / 4294967296 AS BIGINT) AS band,
-    CAST(t.band_and_bucket % 4294967296 AS BIGINT) AS bucket
-FROM keyed
-CROSS JOIN UNNEST(keyed.keys) AS t (band_and_bucket)
+    CAST(point_id AS BIGINT) AS point_id,
+    CAST(band AS BIGINT) AS band,
+    CAST(reduce(sides, BIGINT '0', (bucket, side) -> 2 * bucket + side, bucket -> bucket) AS BIGINT) AS bucket
+FROM sided

@@ -1,6 +1,6 @@
 -- Fills: candidates(point_a, point_b, distance) for sets and a threshold below 1.
 -- Reads: sets, hot_sets
--- Parameters: :threshold; :hot_rank, the lowest rank of a hot token; :share, :own and :ratio, see below
+-- Parameters: :threshold; :hot_rank, the lowest rank of a hot token; :share, :ratio, :reach, :widest, :bands, see below
 --
 -- Sources: the prefix, size and positional filters are those of PPJoin (Xiao, Wang, Lin, Yu, WWW 2008); the bitmap
 -- filter is that of Sandes, Teodoro, Melo, "Bitmap filter" (Information Systems 88, 2020). Hot tokens are our own.
@@ -18,16 +18,25 @@
 --   (2) o >= share * f(a, b):
 --       jaccard s / (1 + s) * (a + b);  dice s / 2 * (a + b);  overlap s * a;  cosine s * sqrt(ab);
 --   (3) a >= ratio * b, which is (2) with o <= a solved for a:  jaccard s;  dice s / (2 - s);  overlap 0;  cosine s^2;
---   (4) o >= own * a, which is (2) at b = a, the least b:  jaccard 2s / (1 + s);  dice, overlap, cosine s;
---   (5) o >= ratio * b, since o >= share * f(a, b) at the least a that (3) allows is just that (overlap: 0).
--- Size filter: (3). Positions: order all tokens in one way, here by `rank`; tokens of one point only come first, are
--- never common and are left out, so positions count the tokens that are `held`, from 1.
--- Prefix filter: let c be the first common token. The o - 1 others come after it in both sets, so its position in a
--- set is at most held - o + 1. With (1), (4) and (5) the pair meets in c when A, the smaller one, offers its tokens up
--- to position held + 1 - max(1, ceil(own * a)) and B asks for those up to held + 1 - max(1, ceil(ratio * b)). Of two
--- sets of one size the one with the lower id plays A, so each pair is met in one direction only.
--- Positional filter: when A and B share the token at positions p and q, o is at most min(p, q) + min(held of A - p,
--- held of B - q): what is common stands before it, is it, or stands after it. Below (2) the pair cannot be near.
+--   (4) o >= ratio * b, since o >= share * f(a, b) at the least a that (3) allows is just that (overlap: 0).
+-- :reach is 1 / share and :widest is 1 / ratio, both at most 2^32, rounded to the nearest double: again far below the
+-- factors. Sizes stay below 2^31, so the limit and least(2^32, ...) below take nothing from a pair.
+-- Positions: order all tokens in one way, here by `rank`; tokens of one point only come first, are never common and
+-- are left out, so positions count the tokens that are `held`, from 1.
+-- Prefix and positional filter: let c be the first common token. Only the o - 1 others and c stand at or after it, so
+-- o <= left, the number held from c to the end, in A and in B. That is asked of the match in c alone, so it is a
+-- sharper filter than one that every match of a near pair passes. With (1) and (4) c lies in B, and in A as well, since
+-- a <= b, before position held + 2 - max(1, ceil(ratio * size)): the prefix. Solved for the size of the partner, left >=
+-- share * f(a, b) is
+--   jaccard, dice: partner <= left * reach - size;  cosine: partner <= (left * reach)^2 / size;
+--   overlap: in B partner <= left * reach, in A that very bound on its own size.
+-- Whole numbers, so the floor of the right side is taken once a row, `reach`, and not once a match. A takes the lower
+-- of it and size * widest, which is (3), as `most`; a row that cannot reach its own size is not offered.
+-- Of two sets of one size the one with the lower id plays A, so each pair is met in one direction only.
+-- Bands: sizes fall into bands, floor(bands * ln(size)). The logarithms of two whole numbers below 2^31 lie 2^-31 or
+-- more apart, far more than their rounding, so bands do not fall as sizes grow: a partner from size to `most` is in a
+-- band from that of size to that of `most`. A is offered to each of these, at most 6 as :bands is 4 / ln(widest), so
+-- tokens match within a band only.
 -- Bitmap filter: each held token sets one bit. A bit that only one of the sets has stands for at least one token that
 -- only this set has, other bits for other tokens, so held of A + held of B - 2o >= popcount(bits of A xor bits of B).
 --
@@ -36,7 +45,7 @@
 -- o as well as the distance are the same for all points with these sizes and hot tokens: the same filters, applied to
 -- the hot part of each set, run over classes of such points (`hot_met`), and a pair of classes that is near stands
 -- for pairs of points that are all near. In the hot part the last position at which c may stand is as far from the
--- end as in the whole set, so the prefixes are as long as (4) and (5) say, counted from the end. A pair found by its
+-- end as in the whole set, so the prefixes end where (4) says, counted from the end. A pair found by its
 -- hot tokens may share other tokens too; then it is near all the more, it is met by its first common token as well,
 -- and the lower distance, that of all common tokens, is kept.
 {% macro enough(a, b) -%}
@@ -59,8 +68,14 @@ CAST({{ a }} - {{ o }} AS DOUBLE) / CAST({{ a }} AS DOUBLE)
 DOUBLE '1' - CAST({{ o }} AS DOUBLE) / sqrt(CAST({{ a }} AS DOUBLE) * CAST({{ b }} AS DOUBLE))
 {%- endif %}
 {%- endmacro %}
-{% macro prefixes(name, table, id, bound, rare) -%}
-{{ name }}_sets AS (
+{% macro within(value) -%}
+CAST(least(DOUBLE '4294967296', floor({{ value }})) AS BIGINT)
+{%- endmacro %}
+{% macro band(size) -%}
+CAST(floor(:bands * ln(CAST({{ size }} AS DOUBLE))) AS BIGINT)
+{%- endmacro %}
+{% macro prefixes(offered, asked, table, id, rare) -%}
+{{ asked }}_sets AS (
     SELECT
         {{ id }} AS item,
         size,
@@ -68,21 +83,73 @@ DOUBLE '1' - CAST({{ o }} AS DOUBLE) / sqrt(CAST({{ a }} AS DOUBLE) * CAST({{ b 
         bits,
         {{ 'filter(' if rare }}slice(
             ranks, 1, CAST(greatest(
-                DOUBLE '0', cardinality(ranks) + 1 - greatest(DOUBLE '1', ceil({{ bound }} * size))
+                DOUBLE '0', cardinality(ranks) + 1 - greatest(DOUBLE '1', ceil(:ratio * size))
             ) AS BIGINT)
         ){{ ', r -> r < :hot_rank)' if rare }} AS prefix
     FROM {{ table }}
 ),
-{{ name }} AS (
+{{ asked }}_tokens AS (
     SELECT
-        {{ name }}_sets.item,
-        {{ name }}_sets.size,
-        {{ name }}_sets.held,
-        {{ name }}_sets.bits,
+        {{ asked }}_sets.item,
+        {{ asked }}_sets.size,
+        {{ asked }}_sets.held,
+        {{ asked }}_sets.bits,
         t.rank,
-        array_position({{ name }}_sets.prefix, t.rank) AS position
-    FROM {{ name }}_sets
-    CROSS JOIN UNNEST({{ name }}_sets.prefix) AS t (rank)
+        {{ asked }}_sets.held + 1 - array_position({{ asked }}_sets.prefix, t.rank) AS left_over
+    FROM {{ asked }}_sets
+    CROSS JOIN UNNEST({{ asked }}_sets.prefix) AS t (rank)
+),
+{{ asked }} AS (
+    SELECT
+        item,
+        size,
+        held,
+        bits,
+        rank,
+        {% if metric in ('jaccard', 'dice') -%}
+        {{ within(':reach * left_over') }} - size
+        {%- elif metric == 'overlap' -%}
+        {{ within(':reach * left_over') }}
+        {%- else -%}
+        {{ within('(:reach * left_over) * (:reach * left_over) / size') }}
+        {%- endif %} AS reach,
+        {{ band('size') }} AS band
+    FROM {{ asked }}_tokens
+),
+{{ offered }}_most AS (
+    SELECT
+        item,
+        size,
+        held,
+        bits,
+        rank,
+        band,
+        {{ within(':widest * size') if metric == 'overlap' else 'least(reach, ' + within(':widest * size') + ')' }} AS most
+    FROM {{ asked }}
+    WHERE reach >= size
+),
+{{ offered }}_bands AS (
+    SELECT
+        item,
+        size,
+        held,
+        bits,
+        rank,
+        most,
+        sequence(band, {{ band('most') }}) AS bands
+    FROM {{ offered }}_most
+),
+{{ offered }} AS (
+    SELECT
+        {{ offered }}_bands.item,
+        {{ offered }}_bands.size,
+        {{ offered }}_bands.held,
+        {{ offered }}_bands.bits,
+        {{ offered }}_bands.rank,
+        {{ offered }}_bands.most,
+        t.band
+    FROM {{ offered }}_bands
+    CROSS JOIN UNNEST({{ offered }}_bands.bands) AS t (band)
 )
 {%- endmacro %}
 {% macro meetings(offered, asked, before) -%}
@@ -90,18 +157,15 @@ SELECT DISTINCT
         a.item AS smaller,
         b.item AS larger
     FROM {{ offered }} AS a
-    JOIN {{ asked }} AS b ON b.rank = a.rank
+    JOIN {{ asked }} AS b ON b.rank = a.rank AND b.band = a.band
     WHERE
         a.size <= b.size
-        AND a.size >= :ratio * b.size
-        AND a.held + b.held - bit_count(bitwise_xor(a.bits, b.bits), 64) >= 2 * {{ enough('a.size', 'b.size') }}
+        AND b.size <= a.most
+        AND a.size <= b.reach
         AND (a.size <> b.size OR a.item {{ before }} b.item)
-        AND CASE WHEN a.position < b.position THEN a.position ELSE b.position END
-        + CASE WHEN a.held - a.position < b.held - b.position THEN a.held - a.position ELSE b.held - b.position END
-        >= {{ enough('a.size', 'b.size') }}
+        AND a.held + b.held - bit_count(bitwise_xor(a.bits, b.bits), 64) >= 2 * {{ enough('a.size', 'b.size') }}
 {%- endmacro %}
-WITH {{ prefixes('offered', 'sets', 'point_id', ':own', true) }},
-{{ prefixes('asked', 'sets', 'point_id', ':ratio', true) }},
+WITH {{ prefixes('offered', 'asked', 'sets', 'point_id', true) }},
 met AS (
     {{ meetings('offered', 'asked', '<') }}
 ),
@@ -132,8 +196,7 @@ classes AS (
     FROM hot_sets
     WHERE point_id = class
 ),
-{{ prefixes('hot_offered', 'classes', 'class', ':own', false) }},
-{{ prefixes('hot_asked', 'classes', 'class', ':ratio', false) }},
+{{ prefixes('hot_offered', 'hot_asked', 'classes', 'class', false) }},
 hot_met AS (
     {{ meetings('hot_offered', 'hot_asked', '<=') }}
 ),

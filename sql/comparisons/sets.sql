@@ -1,76 +1,103 @@
 -- Fills: nothing; one row: at most how many token matches the join of sets will see, from token counts alone.
 -- Reads: sets, hot_sets
--- Parameters: :hot_rank, :share, :own, :ratio as in candidates/sets.sql
--- A bound, not the number: bitmaps and point ids are left out of it, a pair may match in several tokens, and hot
--- tokens are counted by points, although the join compares classes of them. Every near pair is counted once or more.
-{% macro enough(a, b) -%}
-{% if metric in ('jaccard', 'dice') -%}
-:share * ({{ a }} + {{ b }})
-{%- elif metric == 'overlap' -%}
-:share * {{ a }}
-{%- else -%}
-:share * sqrt(CAST({{ a }} AS DOUBLE) * CAST({{ b }} AS DOUBLE))
-{%- endif %}
+-- Parameters: :hot_rank, :ratio, :reach, :widest, :bands as in candidates/sets.sql
+-- A bound, not the number: tokens and bands of sizes are counted, the filters of single matches are left out of it, a
+-- pair may match in several tokens, and hot tokens are counted by points, although the join compares classes of them.
+-- Every near pair is counted once or more.
+{% macro within(value) -%}
+CAST(least(DOUBLE '4294967296', floor({{ value }})) AS BIGINT)
 {%- endmacro %}
-{% macro prefixes(name, table, bound, rare) -%}
-{{ name }}_sets AS (
+{% macro band(size) -%}
+CAST(floor(:bands * ln(CAST({{ size }} AS DOUBLE))) AS BIGINT)
+{%- endmacro %}
+{% macro prefixes(offered, asked, table, rare) -%}
+{{ asked }}_sets AS (
     SELECT
         size,
-        cardinality(ranks) AS held,
+        ranks,
         {{ 'filter(' if rare }}slice(
             ranks, 1, CAST(greatest(
-                DOUBLE '0', cardinality(ranks) + 1 - greatest(DOUBLE '1', ceil({{ bound }} * size))
+                DOUBLE '0', cardinality(ranks) + 1 - greatest(DOUBLE '1', ceil(:ratio * size))
             ) AS BIGINT)
         ){{ ', r -> r < :hot_rank)' if rare }} AS prefix
     FROM {{ table }}
 ),
-{{ name }} AS (
+{{ asked }}_tokens AS (
     SELECT
-        {{ name }}_sets.size,
-        {{ name }}_sets.held,
+        {{ asked }}_sets.size,
         t.rank,
-        array_position({{ name }}_sets.prefix, t.rank) AS position
-    FROM {{ name }}_sets
-    CROSS JOIN UNNEST({{ name }}_sets.prefix) AS t (rank)
-)
-{%- endmacro %}
-{% macro counted(bound) -%}
-{{ prefixes('rare_' + bound, 'sets', ':' + bound, true) }},
-{{ prefixes('hot_' + bound, 'hot_sets', ':' + bound, false) }},
-all_{{ bound }} AS (
+        cardinality({{ asked }}_sets.ranks) + 1 - array_position({{ asked }}_sets.prefix, t.rank) AS left_over
+    FROM {{ asked }}_sets
+    CROSS JOIN UNNEST({{ asked }}_sets.prefix) AS t (rank)
+),
+{{ asked }} AS (
+    SELECT
+        size,
+        rank,
+        {% if metric in ('jaccard', 'dice') -%}
+        {{ within(':reach * left_over') }} - size
+        {%- elif metric == 'overlap' -%}
+        {{ within(':reach * left_over') }}
+        {%- else -%}
+        {{ within('(:reach * left_over) * (:reach * left_over) / size') }}
+        {%- endif %} AS reach,
+        {{ band('size') }} AS band
+    FROM {{ asked }}_tokens
+),
+{{ offered }}_most AS (
     SELECT
         rank,
-        size,
-        held,
-        position
-    FROM rare_{{ bound }}
+        band,
+        {{ within(':widest * size') if metric == 'overlap' else 'least(reach, ' + within(':widest * size') + ')' }} AS most
+    FROM {{ asked }}
+    WHERE reach >= size
+),
+{{ offered }}_bands AS (
+    SELECT
+        rank,
+        sequence(band, {{ band('most') }}) AS bands
+    FROM {{ offered }}_most
+),
+{{ offered }} AS (
+    SELECT
+        {{ offered }}_bands.rank,
+        t.band
+    FROM {{ offered }}_bands
+    CROSS JOIN UNNEST({{ offered }}_bands.bands) AS t (band)
+)
+{%- endmacro %}
+WITH {{ prefixes('offered', 'asked', 'sets', true) }},
+{{ prefixes('hot_offered', 'hot_asked', 'hot_sets', false) }},
+all_offered AS (
+    SELECT
+        rank,
+        band
+    FROM offered
     UNION ALL
     SELECT
         rank,
-        size,
-        held,
-        position
-    FROM hot_{{ bound }}
+        band
+    FROM hot_offered
 ),
-by_{{ bound }} AS (
+all_asked AS (
     SELECT
         rank,
-        size,
-        held,
-        position,
+        band
+    FROM asked
+    UNION ALL
+    SELECT
+        rank,
+        band
+    FROM hot_asked
+),
+counts AS (
+    SELECT
+        rank,
+        band,
         count(*) AS points
-    FROM all_{{ bound }}
-    GROUP BY rank, size, held, position
+    FROM all_asked
+    GROUP BY rank, band
 )
-{%- endmacro %}
-WITH {{ counted('own') }},
-{{ counted('ratio') }}
-SELECT CAST(coalesce(sum(a.points * b.points), 0) AS BIGINT) AS comparisons
-FROM by_own AS a
-JOIN by_ratio AS b ON b.rank = a.rank
-WHERE
-    a.size <= b.size
-    AND a.size >= :ratio * b.size
-    AND CASE WHEN a.position < b.position THEN a.position ELSE b.position END
-    + CASE WHEN a.held - a.position < b.held - b.position THEN a.held - a.position ELSE b.held - b.position END
-    >= {{ enough('a.size', 'b.size') }}
+SELECT CAST(coalesce(sum(counts.points), 0) AS BIGINT) AS comparisons
+FROM all_offered
+JOIN counts ON counts.rank = all_offered.rank AND counts.band = all_offered.band

@@ -143,12 +143,12 @@ def test_hot_tokens_lose_nothing(lake: Any, metric: str, threshold: float) -> No
 
 
 def matches(lake: Any, plan: CandidatePlan, sets: list[Tokens]) -> int:
-    """Rows that agree in a token of the joins of points and of classes, before any other filter."""
+    """Rows that agree in token and band of sizes, in the joins of points and of classes."""
     known = relations(lake, plan, sets)
     found = 0
     for offered, asked in (("offered", "asked"), ("hot_offered", "hot_asked")):
         query = exp.select("COUNT(*) AS found").from_(f"{offered} AS a")
-        query = query.join(f"{asked} AS b", on="a.rank = b.rank")
+        query = query.join(f"{asked} AS b", on="a.rank = b.rank AND a.band = b.band")
         query.set("with_", plan.candidates.tree.args["with_"].copy())
         statement = replace(plan.candidates, tree=query)
         found += lake.engine.fetch(statement, known).rows[0]["found"]
@@ -207,8 +207,8 @@ def test_bounds_lie_below_what_near_pairs_reach(metric: str, threshold: float, o
     a, b = sorted((one, other))
     bounds = bounds_of(metric, threshold)
     similarity = max(Fraction(0), 1 - Fraction(threshold) - Fraction(1, 2**51))
-    share, own, ratio = map(Fraction, (bounds.share, bounds.own, bounds.ratio))
-    assert 0 <= ratio <= own <= 1
+    share, ratio = map(Fraction, (bounds.share, bounds.ratio))
+    assert 0 <= ratio <= 1
     if metric == "jaccard":
         least = similarity / (1 + similarity) * (a + b)
         assert share * (a + b) <= least
@@ -221,8 +221,20 @@ def test_bounds_lie_below_what_near_pairs_reach(metric: str, threshold: float, o
     else:
         least = Fraction(math.isqrt(math.floor(similarity * similarity * a * b * 2**80)), 2**40)
         assert share * share * a * b <= similarity * similarity * a * b
-    assert own * a <= least + Fraction(1, 2**39)
+    common = max(1, math.ceil(least))
+    furthest = bounds.reach * common  # in doubles, as the statement has it
+    if metric in ("jaccard", "dice"):
+        assert min(2.0**32, math.floor(furthest)) >= a + b
+    elif metric == "overlap":
+        assert min(2.0**32, math.floor(furthest)) >= a
+    else:
+        assert min(2.0**32, math.floor(furthest * furthest / a)) >= b
+        assert min(2.0**32, math.floor(furthest * furthest / b)) >= a
     if least <= a:  # else no pair of these sizes is near
+        assert min(2.0**32, math.floor(bounds.widest * a)) >= b
+        bands = [math.floor(bounds.bands * math.log(size)) for size in (a, b, math.floor(bounds.widest * a))]
+        assert bands == sorted(bands)
+        assert bounds.ratio == 0 or bands[2] - bands[0] <= 5
         assert ratio * b <= a
         assert ratio * b <= least + Fraction(1, 2**39)
 

@@ -131,6 +131,9 @@ def _rename(node: exp.Expr) -> None:
     if name == "bitwise_left_shift":
         value, bits = node.expressions
         node.replace(exp.Paren(this=exp.BitwiseLeftShift(this=exp.paren(value), expression=exp.paren(bits))))
+    elif name == "at_timezone":  # as Athena's text has AT TIME ZONE
+        moment, zone = node.expressions
+        node.replace(exp.AtTimeZone(this=exp.paren(moment), zone=zone))
     elif name == "bit_count" and [bits.name for bits in node.expressions[1:]] == ["64"]:  # as wide as BIGINT
         node.replace(
             exp.Anonymous(this="BIT_COUNT", expressions=[exp.cast(node.expressions[0], exp.DType.BIGINT)])

@@ -8,13 +8,18 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import numpy as np
+import pandas as pd
 import pytest
 import sqlglot.expressions as exp
 
 from cluster_assets.composition import open_backend
 from cluster_assets.domain.partitions import parse_day
+from cluster_assets.domain.tables import CANDIDATES, CORES, points_contract
+from cluster_assets.engines.duckdb_types import duckdb_type
 from cluster_assets.engines.trino import TrinoConfig, TrinoEngine
 from cluster_assets.pipeline_spec import PipelineSpec
+from cluster_assets.ports import FileRelation
 from cluster_assets.settings import load_settings
 from cluster_assets.stages.first_day import find_first_day
 from cluster_assets.stages.ledger import Ledger
@@ -25,8 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from cluster_assets.domain.tables import Column, TableContract
-    from cluster_assets.ports import FileRelation, QueryResult, Relation, SqlEngine, Statement, UnloadResult
+    from cluster_assets.metrics import CandidatePlan
+    from cluster_assets.ports import QueryResult, Relation, SqlEngine, Statement, UnloadResult
     from cluster_assets.stages.stage import DayResult
 
 # Sines and cosines differ between the two in the last bit, and so does what is computed from them.
@@ -196,3 +204,91 @@ def run_spec() -> Callable[..., Runner]:
 def same_values() -> Callable[..., bool]:
     """Compares values of both engines."""
     return same
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Found:
+    """What a candidate plan gave on one engine.
+
+    Attributes:
+        pairs: Ids of each pair in the order of the file, shape (pairs, 2).
+        distances: Shape (pairs,).
+        cores: Ids of a certificate's core points, else empty.
+        comparisons: Distance tests that the plan said it would make.
+    """
+
+    pairs: NDArray[np.int64]
+    distances: NDArray[np.float64]
+    cores: NDArray[np.int64]
+    comparisons: int
+
+
+class Searcher:
+    """Runs candidate plans on DuckDB and on Trino, each on its own scratch tables."""
+
+    def __init__(self, engines: tuple[SqlEngine, SqlEngine], folder: Path) -> None:
+        self._engines = engines
+        self._folder = folder
+        self._numbers = itertools.count()
+
+    def search(self, plan: CandidatePlan, columns: Sequence[Column], rows: Mapping[str, Any]) -> Found:
+        """What both found, having compared it; distances by trigonometry to 1e-12, others bit for bit.
+
+        Args:
+            plan: Scratch tables and candidates.
+            columns: Feature columns of the points.
+            rows: The values of each column of the table `points`.
+        """
+        folder = self._folder / str(next(self._numbers))
+        folder.mkdir(parents=True)
+        contract = points_contract(tuple(columns))
+        typed = ", ".join(
+            f'CAST("{column.name}" AS {duckdb_type(column.type).sql("duckdb")}) AS "{column.name}"'
+            for column in contract.columns
+        )
+        with duckdb.connect() as connection:
+            connection.register("given", pd.DataFrame(rows))
+            connection.execute(
+                f"COPY (SELECT {typed} FROM given) TO '{folder}/points.parquet' (FORMAT parquet)"
+            )
+        points = FileRelation((f"{folder}/points.parquet",), columns=contract.columns)
+        one, other = (_found(engine, plan, points, folder / engine.name) for engine in self._engines)
+        assert np.array_equal(one.pairs, other.pairs)
+        assert np.array_equal(one.cores, other.cores)
+        assert one.comparisons == other.comparisons >= len(one.pairs)
+        trees = [plan.candidates.tree, *(step.statement.tree for step in plan.scratch)]
+        if any(tree.find(*LAST_BITS) for tree in trees):
+            np.testing.assert_allclose(one.distances, other.distances, rtol=RELATIVE, atol=0)
+        else:
+            assert np.array_equal(one.distances.view(np.int64), other.distances.view(np.int64))
+        return one
+
+
+def _found(engine: SqlEngine, plan: CandidatePlan, points: FileRelation, folder: Path) -> Found:
+    known: dict[str, Relation] = {"points": points}
+
+    def fill(statement: Statement, table: TableContract) -> FileRelation:
+        written = engine.unload(statement, known, table, str(folder / table.name))
+        return FileRelation(tuple(file.uri for file in written.files), columns=table.columns)
+
+    for step in plan.scratch:
+        known[step.table.name] = fill(step.statement, step.table)
+    rows = read_columns(fill(plan.candidates, CANDIDATES))
+    cores = np.empty(0, np.int64)
+    if plan.cores is not None:
+        cores = read_columns(fill(plan.cores, CORES))["point_id"]
+    pairs = np.column_stack([rows["point_a"], rows["point_b"]])
+    comparisons = int(engine.fetch(plan.comparisons, known).rows[0]["comparisons"])
+    return Found(pairs, rows["distance"], cores, comparisons)
+
+
+def read_columns(relation: FileRelation) -> dict[str, Any]:
+    """Columns of some files as arrays, in the order of their rows."""
+    with duckdb.connect() as connection:
+        return dict(connection.execute(f"SELECT * FROM read_parquet({list(relation.uris)})").fetchnumpy())
+
+
+@pytest.fixture
+def searcher(trino_engine: TrinoEngine, home: Path, tmp_path: Path) -> Iterator[Searcher]:
+    with open_backend(load_settings()) as backend:
+        yield Searcher((backend.engine, trino_engine), tmp_path / "searched")

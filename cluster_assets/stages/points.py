@@ -75,9 +75,10 @@ class PointsWork:
         plan = features.plan(
             self.job.spec, self.job.day, source_schema(self.job.spec, self.job.backend, source)
         )
+        engine = self.job.backend.engine
+        foreseen = engine.scan_bytes(source.relation, features.needed_columns(self.job.spec))
         steps = FeatureSteps(self.job, attempt, plan, self._reference_scales())
         found = steps.run(source.relation)
-        engine = self.job.backend.engine
         contract = points_contract(plan.columns)
         points = engine.unload(
             plan.points, {"features": found.relation}, contract, attempt.prefix_uri("points")
@@ -90,6 +91,7 @@ class PointsWork:
             "entities": entities,
             "excluded": found.excluded + steps.lost_in_scaling(found, entities),
             "points": sum(file.rows for file in points.files),
+            "bytes_foreseen": foreseen,
             "bytes_scanned": found.bytes_scanned,
             **found.metrics,
             **self._reference_metrics(),

@@ -183,7 +183,8 @@ def test_an_estimate_runs_nothing_and_meets_what_comes(runner: Callable[..., Any
     assert after.pairs.executor == metrics["executor"]
     # Only id, event_time, x0 and x1 are read, not the list p beside them.
     assert 0 < after.bytes_to_scan < after.source_bytes * 0.8
-    assert done["points"].manifest.metrics["bytes_scanned"] == after.bytes_to_scan
+    points = done["points"].manifest.metrics
+    assert points["bytes_scanned"] == points["bytes_foreseen"] == after.bytes_to_scan
 
     later = estimate_day(DayJob(run.spec, run.backend, run.ledger, parse_day("2026-01-03")))
     assert later.pairs is not None

@@ -116,7 +116,7 @@ def test_a_dendrogram_without_ties_is_scipys(new_day: Callable[[], Any], shards:
     pairs, distance = np.argwhere(np.triu(np.ones((150, 150)), 1)), pdist(points)
     folder = new_day()
     folder.add_points(np.arange(150), np.ones(150))
-    truth = linkage(points, "single")
+    truth = linkage(pdist(points), "single")
     merges = np.column_stack(draw(folder, forests_of(folder, pairs, distance, shards, 0)))
     assert np.array_equal(merges, truth)
     near = distance <= 0.06
@@ -140,7 +140,7 @@ def test_ties_leave_cophenetic_distances_and_cuts_as_scipys(
     folder.add_points(np.arange(count), weights)
     forests = forests_of(folder, pairs, distance, 3, seed)
     left, right, height, size = draw(folder, forests)
-    truth = linkage(points, "single")
+    truth = linkage(pdist(points), "single")
     assert np.array_equal(
         squareform(cophenet(np.column_stack([left, right, height, size]))), squareform(cophenet(truth))
     )

@@ -25,6 +25,8 @@ import arro3.io
 import numpy as np
 from arro3.core import Array, RecordBatch
 
+from lambda_worker.contract import VERSION
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -111,7 +113,8 @@ def run_worker(event: dict[str, Any]) -> NDArray[np.int64]:
 
 def run_shards(event: dict[str, Any]) -> NDArray[np.int64]:
     """A forest for each shard, one after the other, then the labels: the peak is that of one invocation."""
-    from lambda_worker.contract_forests import FOREST_KINDS, NEEDS_CORES, ForestEvent
+    from lambda_worker.contract import ForestEvent
+    from lambda_worker.contract.forests import FOREST_KINDS, NEEDS_CORES
     from lambda_worker.handler import handler
 
     name = event["algorithm"]["type"]
@@ -119,7 +122,13 @@ def run_shards(event: dict[str, Any]) -> NDArray[np.int64]:
     forests = []
     for number, shard in enumerate(event["shards"]):
         output = f"{event['output']}.{number}.forest"
-        forest = ForestEvent(FOREST_KINDS[name], (shard,), event["point_count"], output, cores)
+        forest = ForestEvent(
+            kind=FOREST_KINDS[name],
+            candidates=(shard,),
+            point_count=event["point_count"],
+            output=output,
+            cores=cores,
+        )
         reply = handler(forest.to_json(), None)
         if not reply["ok"]:
             raise SystemExit(reply["error"])
@@ -254,7 +263,7 @@ def write_case(case: Case, graph: Graph, n: int, folder: Path) -> dict[str, Any]
     candidates = folder / "candidates.parquet"
     points = {"point_id": np.arange(n, dtype=np.int64), "weight": np.ones(n, np.int64)}
     return {
-        "version": 1,
+        "version": VERSION,
         "points": [_write(folder / "points.parquet", **points)],
         "candidates": [_write(candidates, point_a=graph.a, point_b=graph.b, distance=graph.distance)],
         "point_count": n,

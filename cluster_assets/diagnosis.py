@@ -81,7 +81,13 @@ def _query(backend: Backend) -> str:
 def _invoke(backend: Backend, settings: Settings) -> str:
     settings.scratch_dir.mkdir(parents=True, exist_ok=True)
     output = settings.scratch_dir / f"doctor-{uuid4().hex}.parquet"
-    event = ClusterEvent((), (), 0, str(output), {"type": "connected_components"})
+    event = ClusterEvent(
+        points=(),
+        candidates=(),
+        point_count=0,
+        output=str(output),
+        algorithm={"type": "connected_components"},
+    )
     try:
         reply = backend.invoker_for(Limits()).invoke(event.to_json())
     finally:

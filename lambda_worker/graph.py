@@ -10,14 +10,18 @@ from lambda_worker.contract import InputError
 from lambda_worker.parquet_io import BATCH_ROWS, read_bigints, read_features
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
     from lambda_worker.contract import ClusterEvent
 
+    _Batch = tuple[tuple[NDArray[np.int64], ...], NDArray[np.float64]]
+
 # Sums of weights are int64; below this no degree can overflow, and no real day comes near it.
 _MAX_ENTITIES = 2**62
+_IDS = ("point_a", "point_b")
+_NO_DISTANCE = np.empty((0, 0))
 
 
 class CandidatePairs:
@@ -28,9 +32,24 @@ class CandidatePairs:
         count: Pairs in the files; None before the first complete pass.
     """
 
-    def __init__(self, addresses: tuple[str, ...], point_count: int, batch_rows: int = BATCH_ROWS) -> None:
+    def __init__(
+        self,
+        addresses: tuple[str, ...],
+        point_count: int,
+        batch_rows: int = BATCH_ROWS,
+        part: tuple[int, int] = (0, 1),
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            addresses: Candidates files.
+            point_count: Points of the day.
+            batch_rows: Upper bound of the rows in memory at once.
+            part: `(k, n)`: every n-th batch from the k-th on.
+        """
         self._addresses = addresses
         self._batch_rows = batch_rows
+        self._part = part
         self.point_count = point_count
         self.count: int | None = None
 
@@ -40,15 +59,8 @@ class CandidatePairs:
         Raises:
             InputError: A pair is out of order or names no point, or the files changed since the last pass.
         """
-        count = 0
-        for address in self._addresses:
-            first_row = 0
-            for low, high in read_bigints(address, ("point_a", "point_b"), self._batch_rows):
-                self._check(low, high, f"{address}, row", first_row)
-                first_row += len(low)
-                yield low, high
-            count += first_row
-        self._end_pass(count)
+        for (low, high), _ in self._pass(self._ids):
+            yield low, high
 
     def weighted_batches(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]]:
         """One pass over all pairs: ids a and b and their distance, shapes (pairs,).
@@ -56,15 +68,29 @@ class CandidatePairs:
         Raises:
             InputError: As `batches`, or a distance is not finite.
         """
-        count = 0
+        for (low, high), distance in self._pass(self._weighted):
+            yield low, high, distance[0]
+
+    def _ids(self, address: str) -> Iterator[_Batch]:
+        for ids in read_bigints(address, _IDS, self._batch_rows):
+            yield ids, _NO_DISTANCE
+
+    def _weighted(self, address: str) -> Iterator[_Batch]:
+        return read_features(address, _IDS, ("distance",), self._batch_rows)
+
+    def _pass(self, read: Callable[[str], Iterator[_Batch]]) -> Iterator[_Batch]:
+        """The batches of this part, checked, from all files."""
+        kept, parts = self._part
+        batches = count = 0
         for address in self._addresses:
             first_row = 0
-            batches = read_features(address, ("point_a", "point_b"), ("distance",), self._batch_rows)
-            for (low, high), distance in batches:
-                self._check(low, high, f"{address}, row", first_row)
-                first_row += len(low)
-                yield low, high, distance[0]
-            count += first_row
+            for ids, distance in read(address):
+                if batches % parts == kept:
+                    self._check(ids, f"{address}, row", first_row)
+                    count += len(ids[0])
+                    yield ids, distance
+                batches += 1
+                first_row += len(ids[0])
         self._end_pass(count)
 
     def _end_pass(self, count: int) -> None:
@@ -72,7 +98,8 @@ class CandidatePairs:
             raise InputError(f"the candidates changed while they were read: {self.count} pairs, then {count}")
         self.count = count
 
-    def _check(self, low: NDArray[np.int64], high: NDArray[np.int64], where: str, first_row: int) -> None:
+    def _check(self, ids: tuple[NDArray[np.int64], ...], where: str, first_row: int) -> None:
+        low, high = ids
         if low.min() >= 0 and high.max() < self.point_count and bool((low < high).all()):
             return
         row = int(np.argmax((low < 0) | (high >= self.point_count) | (low >= high)))

@@ -22,6 +22,7 @@ from arro3.core import (
 from arro3.io import read_parquet, write_parquet
 
 from lambda_worker.contract import InputError
+from lambda_worker.deadline import check_deadline
 from lambda_worker.labels import ROLES, Labels
 from lambda_worker.storage import local_copy, written_whole
 
@@ -74,6 +75,7 @@ def read_bigints(
             reader = read_parquet(path, batch_size=batch_rows)
         _check_columns(reader.schema, columns, address)
         while True:
+            check_deadline()
             with _decoding(address):
                 batch = next(reader, None)
             if batch is None:
@@ -107,6 +109,7 @@ def read_features(
         _check_columns(reader.schema, bigints, address)
         lists = _check_features(reader.schema, features, address)
         while True:
+            check_deadline()
             with _decoding(address):
                 batch = next(reader, None)
             if batch is None:

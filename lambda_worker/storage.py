@@ -69,6 +69,46 @@ def written_whole(address: str) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def read_small(address: str) -> bytes | None:
+    """The bytes of a small file, None when there is none.
+
+    Raises:
+        ContractError: The address is none of the three forms.
+    """
+    if not address.startswith("s3://"):
+        path = _local_path(address)
+        return path.read_bytes() if path.is_file() else None
+    bucket, key = _bucket_and_key(address)
+    client_error = importlib.import_module("botocore.exceptions").ClientError
+    try:
+        body: bytes = s3_client().get_object(Bucket=bucket, Key=key)["Body"].read()
+    except client_error as error:
+        if _code(error) in _MISSING:
+            return None
+        raise
+    return body
+
+
+def put_if_absent(address: str, body: bytes) -> bool:
+    """Write a small file whole, unless there is one; False when there is.
+
+    Raises:
+        ContractError: The address is none of the three forms.
+    """
+    if not address.startswith("s3://"):
+        return _link_if_absent(_local_path(address), body)
+    bucket, key = _bucket_and_key(address)
+    client_error = importlib.import_module("botocore.exceptions").ClientError
+    try:
+        s3_client().put_object(Bucket=bucket, Key=key, Body=body, IfNoneMatch="*")
+    except client_error as error:
+        # 409: another writer was faster by a hair, and its object is about to stand there.
+        if _code(error) in ("PreconditionFailed", "ConditionalRequestConflict", "412", "409"):
+            return False
+        raise
+    return True
+
+
 @cache
 def s3_client() -> Any:
     """The S3 client of this process, made at first use: a local run never imports boto3."""
@@ -80,9 +120,26 @@ def _download(bucket: str, key: str, path: Path) -> None:
     try:
         s3_client().download_file(bucket, key, str(path))
     except client_error as error:
-        if error.response.get("Error", {}).get("Code") in _MISSING:
+        if _code(error) in _MISSING:
             raise InputError(f"there is no file s3://{bucket}/{key}") from error
         raise
+
+
+def _code(error: Any) -> str:
+    return str(error.response.get("Error", {}).get("Code"))
+
+
+def _link_if_absent(final: Path, body: bytes) -> bool:
+    final.parent.mkdir(parents=True, exist_ok=True)
+    partial = final.with_name(f".{final.name}.{uuid.uuid4().hex}.partial")
+    try:
+        partial.write_bytes(body)
+        final.hardlink_to(partial)  # fails where a file stands, and never shows half of one
+    except FileExistsError:
+        return False
+    finally:
+        partial.unlink(missing_ok=True)
+    return True
 
 
 def _local_path(address: str) -> Path:

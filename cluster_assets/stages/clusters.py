@@ -11,7 +11,7 @@ from cluster_assets.domain.tables import CLUSTERS, LABELS, MEMBERS
 from cluster_assets.ports import FileRelation
 from cluster_assets.sql_files import bind
 from cluster_assets.stages.stage import StageOutput, sql_digest
-from lambda_worker.contract import VERSION, ClusterEvent, ClusterReply, read_reply
+from lambda_worker.contract import VERSION, ClusterEvent, ClusterReply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,7 +94,7 @@ class ClustersWork:
             algorithm=job.spec.algorithm.model_dump(),
             cores=job.ledger.uris(self.candidates, "cores") if "cores" in self.candidates.tables else None,
         )
-        reply = read_reply(dict(job.backend.invoker_for(job.spec.limits).invoke(event.to_json())))
+        reply = ClusterReply.from_json(dict(job.backend.invoker_for(job.spec.limits).invoke(event.to_json())))
         if not reply.ok:
             raise WorkerUserError(
                 f"the worker refused the day: {reply.error_type}: {reply.error}",

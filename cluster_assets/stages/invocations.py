@@ -7,13 +7,13 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from cluster_assets.domain.errors import TooManyPairsError, WorkerUserError
-from lambda_worker.contract import PairLimitError, read_measure_reply
+from lambda_worker.contract import MeasureReply, PairLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cluster_assets.stages.stage import DayJob
-    from lambda_worker.contract import MeasureEvent, MeasureReply
+    from lambda_worker.contract import MeasureEvent
 
 _MOST_THREADS = 200
 
@@ -48,7 +48,7 @@ def measure_all(job: DayJob, events: Sequence[MeasureEvent], max_pairs: int) -> 
             answer = future.result()
             if answer is None:
                 continue  # it never began; the failure that stopped it is among the others
-            reply = read_measure_reply(dict(answer))
+            reply = MeasureReply.from_json(dict(answer))
             _check(job, reply)
             pairs += reply.pairs
             if pairs > max_pairs:

@@ -39,7 +39,11 @@ def forest(_folders: list[str]) -> dict[str, object]:
         }
         _write(candidates, **pairs, distance=([0.1] * 3, "float64"))
         day = event(
-            (points,), (candidates,), 6, f"{folder}/labels.parquet", {"type": "dbscan", "min_samples": 2}
+            points=(points,),
+            candidates=(candidates,),
+            point_count=6,
+            output=f"{folder}/labels.parquet",
+            algorithm={"type": "dbscan", "min_samples": 2},
         )
         reply = handler(day.to_json(), None)
     heavy = sorted(HEAVY & {name.partition(".")[0] for name in sys.modules})

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lambda_worker.contract import ContractError
+from lambda_worker.degrees import add_neighbours
 from lambda_worker.labels import BORDER_ROLE, CORE_ROLE, NOISE, NOISE_ROLE, Labels
 from lambda_worker.union_find import DisjointSets, number_sets
 
@@ -57,9 +58,7 @@ def core_points(graph: CandidateGraph, min_samples: int) -> NDArray[np.bool_]:
     if graph.known_core is not None:
         return graph.known_core
     degree = graph.weights.astype(np.int64)
-    for a, b in graph.pairs.batches():
-        np.add.at(degree, a, graph.weights[b].astype(np.int64))
-        np.add.at(degree, b, graph.weights[a].astype(np.int64))
+    add_neighbours(degree, graph.weights, graph.pairs)
     core: NDArray[np.bool_] = degree >= min_samples
     return core
 

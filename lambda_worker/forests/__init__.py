@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lambda_worker.contract_forests import FOLD_ROWS, MINIMUM, DendrogramReply, ForestReply
+from lambda_worker.contract import DendrogramReply, ForestReply
+from lambda_worker.contract.forests import FOLD_ROWS, MINIMUM
 from lambda_worker.forests.dendrogram import build_dendrogram
 from lambda_worker.forests.files import MERGES, PAIRS, WEIGHTED_PAIRS, write_columns
 from lambda_worker.forests.minimum import minimum_forest
@@ -14,7 +15,7 @@ from lambda_worker.parquet_io import BATCH_ROWS
 from lambda_worker.union_find import BLOCK_IDS
 
 if TYPE_CHECKING:
-    from lambda_worker.contract_forests import DendrogramEvent, ForestEvent
+    from lambda_worker.contract import DendrogramEvent, ForestEvent
 
 
 def reduce_shard(event: ForestEvent, batch_rows: int = BATCH_ROWS, fold_rows: int = FOLD_ROWS) -> ForestReply:
@@ -23,7 +24,7 @@ def reduce_shard(event: ForestEvent, batch_rows: int = BATCH_ROWS, fold_rows: in
     Raises:
         ContractError: The event or an input file is not of the contract.
     """
-    pairs = CandidatePairs(event.candidates, event.point_count, batch_rows)
+    pairs = CandidatePairs(event.candidates, event.point_count, batch_rows, event.part)
     attachments = 0
     if event.kind == MINIMUM:
         rows, written = write_columns(event.output, WEIGHTED_PAIRS, minimum_forest(pairs, fold_rows).blocks())

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lambda_worker.contract_forests import FOLD_ROWS
+from lambda_worker.contract.forests import FOLD_ROWS
 from lambda_worker.union_find import BLOCK_IDS, DisjointSets
 
 if TYPE_CHECKING:

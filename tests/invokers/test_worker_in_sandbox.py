@@ -9,7 +9,7 @@ import pytest
 
 from cluster_assets.domain.errors import WorkerMemoryError
 from cluster_assets.invokers.local_lambda import LocalLambda, LocalLambdaConfig
-from lambda_worker.contract import ClusterEvent, read_reply
+from lambda_worker.contract import ClusterEvent, ClusterReply
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,7 +28,11 @@ def event(tmp_path: Path) -> ClusterEvent:
         )
     output = str(tmp_path / "labels.parquet")
     return ClusterEvent(
-        (str(points),), (str(candidates),), 1000, output, {"type": "dbscan", "min_samples": 3}
+        points=(str(points),),
+        candidates=(str(candidates),),
+        point_count=1000,
+        output=output,
+        algorithm={"type": "dbscan", "min_samples": 3},
     )
 
 
@@ -39,11 +43,11 @@ def worker() -> LocalLambda:
 
 def test_a_day_is_clustered_and_a_bad_event_is_a_reply(worker: LocalLambda, event: ClusterEvent) -> None:
     with worker:
-        reply = read_reply(dict(worker.invoke(event.to_json())))
+        reply = ClusterReply.from_json(dict(worker.invoke(event.to_json())))
         assert (reply.ok, reply.rows, reply.pairs) == (True, 1000, 800)
         assert (reply.clusters, reply.core_points, reply.noise_entities) == (100, 700, 100)
         assert 10 < reply.peak_memory_mb < 512
-        refused = read_reply(dict(worker.invoke(event.to_json() | {"point_count": 7})))
+        refused = ClusterReply.from_json(dict(worker.invoke(event.to_json() | {"point_count": 7})))
         assert (refused.ok, refused.error_type) == (False, "InputError")
         assert len(worker.cold_starts) == 1
 

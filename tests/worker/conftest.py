@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from arro3.core import Array, RecordBatch
 
+from lambda_worker.contract import VERSION
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -56,7 +58,7 @@ class DayFiles:
 
     def event(self, **algorithm: Any) -> dict[str, Any]:
         return {
-            "version": 1,
+            "version": VERSION,
             "points": self.points,
             "candidates": self.candidates,
             "point_count": self.point_count,

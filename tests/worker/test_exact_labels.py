@@ -13,8 +13,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import DBSCAN
 
-from lambda_worker.contract import read_event
-from lambda_worker.handler import cluster_day
+from lambda_worker.contract import ClusterEvent
+from lambda_worker.whole_day import cluster_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +90,7 @@ def test_dbscan_equals_scikit_learn_number_for_number(
     folder = new_day()
     write(day, folder, split.seed, split.files)
     event = folder.event(type="dbscan", min_samples=min_samples)
-    reply = cluster_day(read_event(event), split.batch)
+    reply = cluster_day(ClusterEvent.from_json(event), split.batch)
 
     truth = DBSCAN(eps=day.reach, min_samples=min_samples, metric="precomputed").fit(
         day.squared.astype(float)
@@ -117,7 +117,7 @@ def test_connected_components_equal_scipy(
 ) -> None:
     folder = new_day()
     write(day, folder, split.seed, split.files)
-    reply = cluster_day(read_event(folder.event(type="connected_components")), split.batch)
+    reply = cluster_day(ClusterEvent.from_json(folder.event(type="connected_components")), split.batch)
 
     _, weights = day.points()
     a, b = day.pairs().T
@@ -135,7 +135,7 @@ def test_bytes_do_not_depend_on_batches_order_or_files(new_day: Callable[[], Any
     for seed, (files, batch) in enumerate([(1, 1 << 16), (1, 1), (3, 7), (5, 100), (1, 1 << 16)]):
         folder = new_day()
         write(day, folder, seed, files)
-        event = read_event(folder.event(type="dbscan", min_samples=4))
+        event = ClusterEvent.from_json(folder.event(type="dbscan", min_samples=4))
         cluster_day(event, batch)
         first = folder.output.read_bytes()
         cluster_day(event, batch)
@@ -154,7 +154,7 @@ def test_a_border_point_takes_the_lowest_cluster_whatever_order_pairs_come_in(
         folder = new_day()
         folder.add_points(np.arange(9), np.ones(9))
         folder.add_pairs(order)
-        cluster_day(read_event(folder.event(type="dbscan", min_samples=5)), 1)
+        cluster_day(ClusterEvent.from_json(folder.event(type="dbscan", min_samples=5)), 1)
         _, cluster, roles = read_labels(folder.output)
         assert cluster.tolist() == [0, 1, 0, 0, 0, 1, 1, 1, 0]
         assert roles == ["core", "core", *["border"] * 7]
@@ -173,7 +173,7 @@ def test_a_long_path_in_the_worst_orders_is_one_cluster(
         folder = new_day()
         folder.add_points(np.arange(n), np.ones(n))
         folder.add_pairs(pairs)
-        reply = cluster_day(read_event(folder.event(**algorithm)), 1000)
+        reply = cluster_day(ClusterEvent.from_json(folder.event(**algorithm)), 1000)
         assert reply.clusters == 1
         assert set(read_labels(folder.output)[1].tolist()) == {0}
 
@@ -183,8 +183,8 @@ def test_weights_beyond_one_byte_count_in_full(new_day: Callable[[], Any], read_
     folder.add_points([0, 1], [1, 200])
     folder.add_points([2, 3], [70_000, 5_000_000_000])
     folder.add_pairs([(0, 1), (2, 3)])
-    reply = cluster_day(read_event(folder.event(type="dbscan", min_samples=5_000_070_000)))
+    reply = cluster_day(ClusterEvent.from_json(folder.event(type="dbscan", min_samples=5_000_070_000)))
     assert read_labels(folder.output)[1].tolist() == [-1, -1, 0, 0]
     assert reply.noise_entities == 201
-    reply = cluster_day(read_event(folder.event(type="dbscan", min_samples=5_000_070_001)))
+    reply = cluster_day(ClusterEvent.from_json(folder.event(type="dbscan", min_samples=5_000_070_001)))
     assert reply.noise_entities == 5_000_070_201

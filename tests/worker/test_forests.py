@@ -16,18 +16,18 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import DBSCAN
 
-from lambda_worker.contract import ContractError, read_event
-from lambda_worker.contract_forests import (
-    FOREST_KINDS,
-    NEEDS_CORES,
+from lambda_worker.contract import (
+    VERSION,
+    ClusterEvent,
+    ContractError,
     DendrogramEvent,
     ForestEvent,
-    read_dendrogram_event,
-    read_forest_event,
-    read_forest_reply,
+    ForestReply,
 )
+from lambda_worker.contract.forests import FOREST_KINDS, NEEDS_CORES
 from lambda_worker.forests import reduce_shard
-from lambda_worker.handler import cluster_day, handler
+from lambda_worker.handler import handler
+from lambda_worker.whole_day import cluster_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,14 +105,22 @@ def cluster_in_shards(folder: Any, pairs: Any, split: Split, **algorithm: Any) -
             break
         files = merged
     event = folder.event(**algorithm) | {"candidates": [name for group in files for name in group]}
-    return cluster_day(read_event(event), split.rows)
+    return cluster_day(ClusterEvent.from_json(event), split.rows)
 
 
 def reduce(folder: Any, files: tuple[str, ...], name: str, split: Split, algorithm: str) -> str:
     output = str(folder.folder / f"forest-{name}.parquet")
     cores = tuple(folder.cores or ()) if algorithm in NEEDS_CORES else None
-    event = ForestEvent(FOREST_KINDS[algorithm], files, folder.point_count, output, cores)
-    reply = reduce_shard(read_forest_event(json.loads(json.dumps(event.to_json()))), split.rows, split.rows)
+    event = ForestEvent(
+        kind=FOREST_KINDS[algorithm],
+        candidates=files,
+        point_count=folder.point_count,
+        output=output,
+        cores=cores,
+    )
+    reply = reduce_shard(
+        ForestEvent.from_json(json.loads(json.dumps(event.to_json()))), split.rows, split.rows
+    )
     assert reply.rows - reply.borders < max(folder.point_count, 1)
     return output
 
@@ -200,13 +208,13 @@ def test_no_pair_and_no_point_make_empty_forests(new_day: Callable[[], Any], alg
         for _ in range(shards):
             folder.add_pairs([])
         event = ForestEvent(
-            FOREST_KINDS[algorithm],
-            tuple(folder.candidates),
-            points,
-            str(folder.output),
-            () if algorithm in NEEDS_CORES else None,
+            kind=FOREST_KINDS[algorithm],
+            candidates=tuple(folder.candidates),
+            point_count=points,
+            output=str(folder.output),
+            cores=() if algorithm in NEEDS_CORES else None,
         )
-        reply = read_forest_reply(handler(event.to_json(), None))
+        reply = ForestReply.from_json(handler(event.to_json(), None))
         assert (reply.ok, reply.rows, reply.pairs) == (True, 0, 0)
         assert folder.output.exists()
 
@@ -240,7 +248,11 @@ def test_a_shard_by_place_keeps_one_pair_a_point_and_few_attachments(new_day: Ca
     folder.add_cores(np.flatnonzero(core))
     pairs = day.pairs()
     event = ForestEvent(
-        "spanning", (folder.add_pairs(pairs),), folder.point_count, str(folder.output), tuple(folder.cores)
+        kind="spanning",
+        candidates=(folder.add_pairs(pairs),),
+        point_count=folder.point_count,
+        output=str(folder.output),
+        cores=tuple(folder.cores),
     )
     reply = reduce_shard(event)
     both = pairs[core[pairs].all(axis=1)]
@@ -266,29 +278,34 @@ def test_a_shard_by_place_keeps_one_pair_a_point_and_few_attachments(new_day: Ca
     ],
 )
 def test_a_bad_event_is_refused_with_the_reason(change: dict[str, Any], words: str) -> None:
-    event = ForestEvent("spanning", (), 3, "/nowhere/forest.parquet").to_json() | change
+    event = (
+        ForestEvent(kind="spanning", candidates=(), point_count=3, output="/nowhere/forest.parquet").to_json()
+        | change
+    )
     reply = handler(event, None)
     assert not reply["ok"]
     assert words in reply["error"]
-    assert read_forest_reply(reply).error_type == "ContractError"
+    assert ForestReply.from_json(reply).error_type == "ContractError"
 
 
 def test_a_missing_field_and_an_unknown_operation_are_refused() -> None:
     with pytest.raises(ContractError, match="no field 'kind'"):
-        read_forest_event({"version": 1})
+        ForestEvent.from_json({"version": VERSION})
     with pytest.raises(ContractError, match="no field 'forests'"):
-        read_dendrogram_event({"version": 1})
+        DendrogramEvent.from_json({"version": VERSION})
     for operation in ("prune", 7, None, ["forest"]):
-        reply = handler({"version": 1, "operation": operation}, None)
+        reply = handler({"version": VERSION, "operation": operation}, None)
         assert not reply["ok"]
-        assert "dendrogram, forest, measure" in reply["error"]
+        assert "dendrogram, forest," in reply["error"]
 
 
 def test_a_pair_that_names_no_point_is_refused_and_writes_nothing(new_day: Callable[[], Any]) -> None:
     folder = new_day()
     folder.add_pairs([(0, 1), (1, 3)])
     for kind in ("spanning", "minimum"):
-        event = ForestEvent(kind, tuple(folder.candidates), 3, str(folder.output)).to_json()
+        event = ForestEvent(
+            kind=kind, candidates=tuple(folder.candidates), point_count=3, output=str(folder.output)
+        ).to_json()
         reply = handler(event, None)
         assert (reply["ok"], reply["error_type"]) == (False, "InputError")
         assert "row 1: (1, 3)" in reply["error"]
@@ -298,9 +315,18 @@ def test_a_pair_that_names_no_point_is_refused_and_writes_nothing(new_day: Calla
 def test_forests_need_numpy_and_arro3_alone(new_day: Callable[[], Any]) -> None:
     folder = new_day()
     folder.add_pairs([(0, 1), (1, 2)], [0.5, 0.25])
-    minimum = ForestEvent("minimum", tuple(folder.candidates), 3, str(folder.output))
-    spanning = ForestEvent("spanning", tuple(folder.candidates), 3, str(folder.folder / "spanning.parquet"))
-    drawn = DendrogramEvent((str(folder.output),), 3, str(folder.folder / "dendrogram.parquet"))
+    minimum = ForestEvent(
+        kind="minimum", candidates=tuple(folder.candidates), point_count=3, output=str(folder.output)
+    )
+    spanning = ForestEvent(
+        kind="spanning",
+        candidates=tuple(folder.candidates),
+        point_count=3,
+        output=str(folder.folder / "spanning.parquet"),
+    )
+    drawn = DendrogramEvent(
+        forests=(str(folder.output),), point_count=3, output=str(folder.folder / "dendrogram.parquet")
+    )
     program = (
         "import json, sys; from lambda_worker.handler import handler; "
         "oks = [handler(event, None)['ok'] for event in json.load(sys.stdin)]; "

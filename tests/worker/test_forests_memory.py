@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from lambda_worker.contract_forests import DendrogramEvent, ForestEvent
-from lambda_worker.contract_memory import cluster_memory_mb, dendrogram_memory_mb, forest_memory_mb
+from lambda_worker.contract import DendrogramEvent, ForestEvent
+from lambda_worker.contract.memory import cluster_memory_mb, dendrogram_memory_mb, forest_memory_mb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,21 +51,31 @@ def peak(event: dict[str, Any]) -> float:
 
 
 def test_a_spanning_forest_takes_what_is_predicted(day: Any) -> None:
-    event = ForestEvent("spanning", tuple(day.candidates), POINTS, str(day.output))
+    event = ForestEvent(
+        kind="spanning", candidates=tuple(day.candidates), point_count=POINTS, output=str(day.output)
+    )
     assert peak(event.to_json()) == pytest.approx(forest_memory_mb("spanning", POINTS, PAIRS), rel=0.25)
 
 
 def test_border_attachments_take_what_is_predicted(day: Any) -> None:
-    event = ForestEvent("spanning", tuple(day.candidates), POINTS, str(day.output), tuple(day.cores))
+    event = ForestEvent(
+        kind="spanning",
+        candidates=tuple(day.candidates),
+        point_count=POINTS,
+        output=str(day.output),
+        cores=tuple(day.cores),
+    )
     predicted = forest_memory_mb("spanning", POINTS, PAIRS, day.attachments)
     assert peak(event.to_json()) == pytest.approx(predicted, rel=0.25)
 
 
 def test_a_minimum_forest_and_its_dendrogram_take_what_is_predicted(day: Any) -> None:
     forest = str(day.folder / "minimum.parquet")
-    event = ForestEvent("minimum", tuple(day.candidates), POINTS, forest)
+    event = ForestEvent(kind="minimum", candidates=tuple(day.candidates), point_count=POINTS, output=forest)
     assert peak(event.to_json()) == pytest.approx(forest_memory_mb("minimum", POINTS, PAIRS), rel=0.25)
-    drawn = DendrogramEvent((forest,), POINTS, str(day.folder / "dendrogram.parquet"))
+    drawn = DendrogramEvent(
+        forests=(forest,), point_count=POINTS, output=str(day.folder / "dendrogram.parquet")
+    )
     assert peak(drawn.to_json()) == pytest.approx(dendrogram_memory_mb(POINTS, POINTS), rel=0.25)
 
 
@@ -80,6 +90,10 @@ def test_labels_take_what_is_predicted(day: Any, algorithm: dict[str, Any]) -> N
 
 
 def test_memory_does_not_follow_the_pairs(day: Any) -> None:
-    few = ForestEvent("spanning", tuple(day.candidates[:1]), POINTS, str(day.output))
-    many = ForestEvent("spanning", tuple(day.candidates * 3), POINTS, str(day.output))
+    few = ForestEvent(
+        kind="spanning", candidates=tuple(day.candidates[:1]), point_count=POINTS, output=str(day.output)
+    )
+    many = ForestEvent(
+        kind="spanning", candidates=tuple(day.candidates * 3), point_count=POINTS, output=str(day.output)
+    )
     assert peak(many.to_json()) < 1.1 * peak(few.to_json())

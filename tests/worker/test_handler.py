@@ -12,7 +12,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from lambda_worker.contract import ClusterReply, read_reply
+from lambda_worker.contract import VERSION, ClusterReply
 from lambda_worker.handler import handler
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ COMPONENTS = {"type": "connected_components"}
 
 
 def ask(event: dict[str, Any]) -> ClusterReply:
-    return read_reply(handler(event, None))
+    return ClusterReply.from_json(handler(event, None))
 
 
 def rows(sql: str) -> list[Any]:
@@ -91,7 +91,7 @@ def test_files_written_by_the_sql_engine_are_read(tmp_path: Path) -> None:
                   (format parquet, compression zstd)"""
     )
     event = {
-        "version": 1,
+        "version": VERSION,
         "points": [f"file://{tmp_path}/p.parquet"],
         "candidates": [f"{tmp_path}/c.parquet"],
         "point_count": 300_000,
@@ -117,7 +117,7 @@ def test_keys_of_other_tools_are_ignored(day: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"version": 2}, "version 2"),
+        ({"version": VERSION + 1}, f"version {VERSION + 1}"),
         ({"version": None}, "version None"),
         ({"points": "a.parquet"}, "points"),
         ({"candidates": [1]}, "candidates"),

@@ -16,7 +16,7 @@ from arro3.core import Array, RecordBatch, list_array
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambda_worker.contract import MeasureEvent, read_measure_reply
+from lambda_worker.contract import MeasureEvent, MeasureReply
 from lambda_worker.handler import handler
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def brute(values: Any, metric: str, threshold: float) -> list[Pair]:
 
 
 def measure(event: MeasureEvent) -> Any:
-    reply = read_measure_reply(handler(event.to_json(), None))
+    reply = MeasureReply.from_json(handler(event.to_json(), None))
     assert reply.ok, reply.error
     assert reply.pairs == sum(file.rows for file in reply.files)
     return reply
@@ -291,7 +291,7 @@ def test_memory_does_not_grow_with_the_pairs(folders: Any) -> None:
         check=True,
         env=os.environ,
     )
-    reply = read_measure_reply(json.loads(done.stdout))
+    reply = MeasureReply.from_json(json.loads(done.stdout))
     assert reply.pairs == 5000 * 4999 // 2
     assert len(reply.files) == 4
     assert reply.peak_memory_mb < 700

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lambda_worker import storage
-from lambda_worker.contract import read_reply
+from lambda_worker.contract import ClusterReply
 from lambda_worker.handler import handler
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def event(new_day: Callable[[], Any], s3: FakeS3) -> dict[str, Any]:
 
 
 def test_inputs_and_output_travel_through_s3_and_leave_no_copy(s3: FakeS3, event: dict[str, Any]) -> None:
-    reply = read_reply(handler(event, None))
+    reply = ClusterReply.from_json(handler(event, None))
     assert (reply.ok, reply.rows, reply.clusters) == (True, 3, 1)
     assert reply.bytes == len(s3.objects["lake", "out/labels.parquet"])
     assert len(s3.copies) >= 3
@@ -68,7 +68,7 @@ def test_inputs_and_output_travel_through_s3_and_leave_no_copy(s3: FakeS3, event
 
 def test_a_missing_object_is_refused_by_name(s3: FakeS3, event: dict[str, Any]) -> None:
     del s3.objects["lake", "d/candidates.parquet"]
-    reply = read_reply(handler(event, None))
+    reply = ClusterReply.from_json(handler(event, None))
     assert (reply.ok, reply.error_type) == (False, "InputError")
     assert "s3://lake/d/candidates.parquet" in reply.error
     assert ("lake", "out/labels.parquet") not in s3.objects

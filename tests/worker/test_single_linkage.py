@@ -15,10 +15,10 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial.distance import pdist, squareform
 
-from lambda_worker.contract import read_event
-from lambda_worker.contract_forests import DendrogramEvent, ForestEvent, read_dendrogram_reply
+from lambda_worker.contract import ClusterEvent, DendrogramEvent, DendrogramReply, ForestEvent
 from lambda_worker.forests import reduce_shard
-from lambda_worker.handler import cluster_day, handler
+from lambda_worker.handler import handler
+from lambda_worker.whole_day import cluster_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,15 +36,19 @@ def forests_of(folder: Any, pairs: Any, distance: Any, shards: int, seed: int) -
     for k, part in enumerate(np.array_split(order, shards)):
         candidates = (folder.add_pairs(pairs[part], distance[part]),)
         output = str(folder.folder / f"forest-{k}.parquet")
-        reduce_shard(ForestEvent("minimum", candidates, folder.point_count, output), 3, 5)
+        reduce_shard(
+            ForestEvent(kind="minimum", candidates=candidates, point_count=folder.point_count, output=output),
+            3,
+            5,
+        )
         files.append(output)
     return files
 
 
 def draw(folder: Any, forests: list[str]) -> list[Any]:
     output = folder.folder / "dendrogram.parquet"
-    event = DendrogramEvent(tuple(forests), folder.point_count, str(output))
-    reply = read_dendrogram_reply(handler(event.to_json(), None))
+    event = DendrogramEvent(forests=tuple(forests), point_count=folder.point_count, output=str(output))
+    reply = DendrogramReply.from_json(handler(event.to_json(), None))
     assert reply.ok, reply.error
     columns = read_columns(output, "left", "right", "distance", "size")
     assert reply.rows == len(columns[0])
@@ -90,7 +94,13 @@ def test_a_minimum_forest_is_the_one_of_the_declared_order(
     folder = new_day()
     folder.point_count = graph.count
     forests = forests_of(folder, graph.pairs, graph.distance, shards, seed)
-    reduce_shard(ForestEvent("minimum", tuple(forests), graph.count, str(folder.output)), 3, 5)
+    reduce_shard(
+        ForestEvent(
+            kind="minimum", candidates=tuple(forests), point_count=graph.count, output=str(folder.output)
+        ),
+        3,
+        5,
+    )
     a, b, distance = read_columns(folder.output, "point_a", "point_b", "distance")
     assert list(zip(distance, a, b, strict=True)) == kruskal(graph)
     whole = coo_matrix((graph.distance, graph.pairs.T), shape=(graph.count, graph.count))
@@ -148,7 +158,7 @@ def test_ties_leave_cophenetic_distances_and_cuts_as_scipys(
     assert size[-1] == count
 
     event = folder.event(type="single_linkage", threshold=threshold) | {"candidates": forests}
-    reply = cluster_day(read_event(event))
+    reply = cluster_day(ClusterEvent.from_json(event))
     expected = fcluster(truth, threshold, "distance")
     _, first = np.unique(expected, return_index=True)
     rank = np.argsort(np.argsort(first))
@@ -169,8 +179,10 @@ def test_a_forest_without_distances_is_refused(new_day: Callable[[], Any]) -> No
     folder = new_day()
     folder.add_points([0, 1], [1, 1])
     spanning = str(folder.folder / "spanning.parquet")
-    reduce_shard(ForestEvent("spanning", (folder.add_pairs([(0, 1)]),), 2, spanning))
-    event = DendrogramEvent((spanning,), 2, str(folder.output))
+    reduce_shard(
+        ForestEvent(kind="spanning", candidates=(folder.add_pairs([(0, 1)]),), point_count=2, output=spanning)
+    )
+    event = DendrogramEvent(forests=(spanning,), point_count=2, output=str(folder.output))
     reply = handler(event.to_json(), None)
     assert not reply["ok"]
     assert "no column distance" in reply["error"]

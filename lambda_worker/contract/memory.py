@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from lambda_worker.contract_forests import FOLD_ROWS, MINIMUM
+from lambda_worker.contract.forests import FOLD_ROWS, MINIMUM
 
 # Bytes an item at the peak, fitted to invocations of 0.1 to 20 million points;
 # tests/worker/test_forests_memory.py checks them.

@@ -1,0 +1,242 @@
+"""A day in many shards: forests of candidate pairs, core points from shards, dendrograms.
+
+A forest file is a candidates file with the same clusters in fewer rows. So a day is clustered by a
+`ForestEvent` for each shard, where it helps further ones over their files, and a `ClusterEvent` over what
+is left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from lambda_worker.contract.messages import (
+    ContractError,
+    Event,
+    Reply,
+    count_field,
+    optional_texts_field,
+    text_field,
+    texts_field,
+)
+
+SPANNING, MINIMUM = "spanning", "minimum"
+
+FOREST_KINDS = {"connected_components": SPANNING, "dbscan": SPANNING, "single_linkage": MINIMUM}
+"""The kind of forest an algorithm can be computed from."""
+
+NEEDS_CORES = frozenset({"dbscan"})
+"""Algorithms whose forests need the core points."""
+
+FOLD_ROWS = 1 << 20
+"""Rows that wait before they are folded into a forest; in a minimum forest at least half the points."""
+
+MOST_POINTS = 3_037_000_499
+"""A pair of ids is one 64-bit key below this; the square root of 2^63."""
+
+ALL_ROWS = (0, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForestEvent(Event):
+    """Pairs that yield the same clusters as those of a shard, as few as possible.
+
+    Attributes:
+        kind: `spanning` keeps who is connected, `minimum` also at which distance.
+        candidates: Addresses of candidates files, forest files among them; none for an empty shard.
+        point_count: Points of the day, with ids 0..point_count-1.
+        output: Address of the Parquet file to write.
+        cores: Addresses of Parquet files with the `point_id BIGINT` of every core point of the day. Only
+            pairs of two cores connect then, and pairs of a core and another point are kept, one for each
+            component of the shard. None: every pair connects.
+        core_distances: Addresses of Parquet files `point_id BIGINT, core_distance DOUBLE`, for a minimum
+            forest by mutual reachability: a pair counts as far apart as the largest of its distance and the
+            two core distances; a pair with a point that has none does not count. None: by distance.
+        part: `(k, n)`: every n-th batch of rows from the k-th on; how one file is split. All rows: `(0, 1)`.
+    """
+
+    operation: ClassVar[str] = "forest"
+
+    kind: str
+    candidates: tuple[str, ...]
+    point_count: int
+    output: str
+    cores: tuple[str, ...] | None = None
+    core_distances: tuple[str, ...] | None = None
+    part: tuple[int, int] = ALL_ROWS
+
+    @classmethod
+    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
+        kind, cores = text_field(body["kind"], "kind"), optional_texts_field(body.get("cores"), "cores")
+        distances = optional_texts_field(body.get("core_distances"), "core_distances")
+        if kind not in (SPANNING, MINIMUM):
+            raise ContractError(f"kind must be {SPANNING} or {MINIMUM}, not {kind!r}")
+        if kind == MINIMUM and cores is not None:
+            raise ContractError("a minimum forest is of all pairs: cores must be null")
+        if kind == SPANNING and distances is not None:
+            raise ContractError("a spanning forest keeps no distance: core_distances must be null")
+        return {
+            "kind": kind,
+            "candidates": texts_field(body["candidates"], "candidates"),
+            "point_count": _point_count(body["point_count"]),
+            "output": text_field(body["output"], "output"),
+            "cores": cores,
+            "core_distances": distances,
+            "part": part_field(body.get("part", list(ALL_ROWS))),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForestReply(Reply):
+    """What a `ForestEvent` is answered.
+
+    Attributes:
+        rows: Rows of the file written.
+        bytes: Bytes of it.
+        borders: Rows of these that tie a point that is not core to a core.
+        pairs: Pairs read.
+    """
+
+    rows: int = 0
+    bytes: int = 0
+    borders: int = 0
+    pairs: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DegreesEvent(Event):
+    """Entities near each point, as far as the pairs of a shard tell.
+
+    Attributes:
+        points: Addresses of Parquet files with `point_id BIGINT, weight BIGINT`.
+        candidates: Addresses of candidates files: all near pairs of the shard.
+        point_count: Points of the day.
+        output: Address of the Parquet file to write: `point_id BIGINT, degree BIGINT` of the points that
+            have a pair in the shard, ascending; a degree is the sum of the weights of the other ends.
+        part: As of a `ForestEvent`.
+    """
+
+    operation: ClassVar[str] = "degrees"
+
+    points: tuple[str, ...]
+    candidates: tuple[str, ...]
+    point_count: int
+    output: str
+    part: tuple[int, int] = ALL_ROWS
+
+    @classmethod
+    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "points": texts_field(body["points"], "points"),
+            "candidates": texts_field(body["candidates"], "candidates"),
+            "point_count": count_field(body["point_count"]),
+            "output": text_field(body["output"], "output"),
+            "part": part_field(body.get("part", list(ALL_ROWS))),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DegreesReply(Reply):
+    """What a `DegreesEvent` is answered: rows and bytes written, pairs read."""
+
+    rows: int = 0
+    bytes: int = 0
+    pairs: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoresEvent(Event):
+    """The core points of a day, from the degrees of all its shards.
+
+    Attributes:
+        points: Addresses of Parquet files with `point_id BIGINT, weight BIGINT`.
+        degrees: Addresses of the files of `DegreesEvent`s that hold each pair of the day once.
+        point_count: Points of the day.
+        min_samples: Entities within the threshold, the point's own included, that make it core.
+        output: Address of the Parquet file to write: `point_id BIGINT`, ascending.
+    """
+
+    operation: ClassVar[str] = "cores"
+
+    points: tuple[str, ...]
+    degrees: tuple[str, ...]
+    point_count: int
+    min_samples: int
+    output: str
+
+    @classmethod
+    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "points": texts_field(body["points"], "points"),
+            "degrees": texts_field(body["degrees"], "degrees"),
+            "point_count": count_field(body["point_count"]),
+            "min_samples": count_field(body["min_samples"], "min_samples"),
+            "output": text_field(body["output"], "output"),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoresReply(Reply):
+    """What a `CoresEvent` is answered: rows and bytes written."""
+
+    rows: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DendrogramEvent(Event):
+    """All merges of single linkage, from minimum spanning forests of the day.
+
+    Attributes:
+        forests: Addresses of forest files of the kind `minimum`, or of candidates files.
+        point_count: Points of the day.
+        output: Address of the Parquet file to write: `left BIGINT, right BIGINT, distance DOUBLE,
+            size BIGINT`, one row a merge, in the order and numbering of `scipy.cluster.hierarchy.linkage`;
+            size counts points.
+    """
+
+    operation: ClassVar[str] = "dendrogram"
+
+    forests: tuple[str, ...]
+    point_count: int
+    output: str
+
+    @classmethod
+    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "forests": texts_field(body["forests"], "forests"),
+            "point_count": _point_count(body["point_count"]),
+            "output": text_field(body["output"], "output"),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DendrogramReply(Reply):
+    """What a `DendrogramEvent` is answered.
+
+    Attributes:
+        rows: Merges: points less components.
+        bytes: Bytes of the file.
+        pairs: Forest rows read.
+    """
+
+    rows: int = 0
+    bytes: int = 0
+    pairs: int = 0
+
+
+def part_field(value: object) -> tuple[int, int]:
+    """`[k, n]` with 0 <= k < n; raises ContractError otherwise."""
+    if not isinstance(value, list) or len(value) != len(ALL_ROWS):
+        raise ContractError(f"part must be [k, n], not {value!r}")
+    number, parts = (count_field(item, "part") for item in value)
+    if number >= parts:
+        raise ContractError(f"part must be [k, n] with k < n, not {value!r}")
+    return number, parts
+
+
+def _point_count(value: object) -> int:
+    points = count_field(value)
+    if points > MOST_POINTS:
+        raise ContractError(f"a forest has at most {MOST_POINTS} points, not {points}")
+    return points

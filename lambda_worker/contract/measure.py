@@ -1,0 +1,97 @@
+"""Finding the near pairs of a block of points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from lambda_worker.contract.messages import (
+    ContractError,
+    Event,
+    Reply,
+    count_field,
+    positive_field,
+    text_field,
+    texts_field,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasureEvent(Event):
+    """Find the near pairs of a block of points.
+
+    Attributes:
+        home: Addresses of Parquet files with `point_id BIGINT` and the feature columns: the block.
+        others: Further blocks, each a tuple of such addresses: pairs of a home point and one of them count.
+        within: Whether pairs of two home points count.
+        halo_column: A BIGINT column of the home files that is not 0 for points that are not at home: pairs of
+            them with home points count. None where all are at home.
+        columns: The feature columns: DOUBLE columns, one a dimension, or one ARRAY(DOUBLE).
+        point_count: Rows in all the files.
+        metric: `euclidean`, `manhattan`, `chebyshev` or `cosine`.
+        threshold: Pairs at most this far apart are near.
+        output: Address of the Parquet files to write, without `-00000.parquet`: `point_a BIGINT,
+            point_b BIGINT, distance DOUBLE`, each file sorted. None to count only.
+        max_pairs: More near pairs are refused.
+    """
+
+    operation: ClassVar[str] = "measure"
+
+    home: tuple[str, ...]
+    others: tuple[tuple[str, ...], ...]
+    within: bool
+    halo_column: str | None
+    columns: tuple[str, ...]
+    point_count: int
+    metric: str
+    threshold: float
+    output: str | None
+    max_pairs: int
+
+    @classmethod
+    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(body["others"], list):
+            raise ContractError(f"others must be a list of lists, not {body['others']!r}")
+        halo, output = body["halo_column"], body["output"]
+        return {
+            "home": texts_field(body["home"], "home"),
+            "others": tuple(texts_field(one, "others") for one in body["others"]),
+            "within": bool(body["within"]),
+            "halo_column": None if halo is None else text_field(halo, "halo_column"),
+            "columns": texts_field(body["columns"], "columns"),
+            "point_count": count_field(body["point_count"]),
+            "metric": text_field(body["metric"], "metric"),
+            "threshold": positive_field(body["threshold"], "threshold"),
+            "output": None if output is None else text_field(output, "output"),
+            "max_pairs": count_field(body["max_pairs"], "max_pairs"),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredFile:
+    """A file of near pairs."""
+
+    uri: str
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasureReply(Reply):
+    """What a `MeasureEvent` is answered.
+
+    Attributes:
+        files: What was written; none when no pair is near.
+        pairs: Near pairs.
+        bytes: Bytes of the files.
+        tested: Pairs whose distance was measured exactly; a filter told the others apart.
+    """
+
+    files: tuple[MeasuredFile, ...] = ()
+    pairs: int = 0
+    bytes: int = 0
+    tested: int = 0
+
+    @classmethod
+    def _read(cls, body: dict[str, Any]) -> dict[str, Any]:
+        return {**body, "files": tuple(MeasuredFile(**file) for file in body.get("files", ()))}

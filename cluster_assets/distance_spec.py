@@ -1,4 +1,4 @@
-"""What a pipeline's YAML may say of distance, algorithm and blocking, and what of it goes together."""
+"""What a pipeline's YAML may say of distance and blocking, and what of it goes together."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from cluster_assets.algorithm_spec import may_miss_pairs
 from cluster_assets.spec_types import Part
 
 if TYPE_CHECKING:
+    from cluster_assets.algorithm_spec import Algorithm
     from cluster_assets.feature_spec import Features, Kind
 
 Metric = Literal[
@@ -62,24 +64,6 @@ class Distance(Part):
         if self.metric in ("euclidean", "manhattan", "chebyshev") and self.threshold > 1e150:
             raise ValueError(f"a {self.metric} threshold beyond 1e150 overflows when squared")
         return self
-
-
-class Dbscan(Part):
-    """Density clustering; the labels equal scikit-learn's `DBSCAN` with eps = threshold."""
-
-    type: Literal["dbscan"]
-    min_samples: int = Field(
-        5, ge=1, description="Entities within the threshold, itself included, that make a core"
-    )
-
-
-class ConnectedComponents(Part):
-    """Everything linked by a chain of near pairs is one cluster."""
-
-    type: Literal["connected_components"]
-
-
-Algorithm = Annotated[Dbscan | ConnectedComponents, Field(discriminator="type")]
 
 
 class AutoBlocking(Part):
@@ -138,7 +122,7 @@ def blockings_of(features: Features, distance: Distance, algorithm: Algorithm) -
     """The executors that can find the pairs of a pipeline.
 
     Dense cells need a grid of at most three axes, and an algorithm that asks only who is core and what is
-    connected.
+    connected. Hashing misses pairs, which only some algorithms can bear.
     """
     dimensions = {"vector": len(features.vector or ()), "geo": _MOST_GRID_AXES}.get(features.kind)
     possible: list[BlockingType] = [] if features.kind == "embedding" else ["join"]
@@ -147,6 +131,7 @@ def blockings_of(features: Features, distance: Distance, algorithm: Algorithm) -
         possible.append("cells")
     if features.kind in ("vector", "embedding"):
         possible.append("blocks")
-    if distance.metric == "jaccard" or (features.kind == "embedding" and distance.metric == "cosine"):
+    can_hash = distance.metric == "jaccard" or (features.kind == "embedding" and distance.metric == "cosine")
+    if can_hash and may_miss_pairs(algorithm):
         possible.append("lsh")
     return tuple(possible)

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from cluster_assets.algorithm_spec import Algorithm, check_fits
 from cluster_assets.distance_spec import (
     LARGEST,
     METRICS_OF,
-    Algorithm,
     AutoBlocking,
     Blocking,
     BlocksBlocking,
@@ -127,7 +127,9 @@ class PipelineSpec(Part):
     on_invalid: Literal["fail", "exclude"] = Field(
         "fail", description="What to do with entities no distance is defined for; excluded ones are counted"
     )
-    distance: Distance
+    distance: Distance | None = Field(
+        None, validate_default=True, description="Left out only for algorithms that need no pairs"
+    )
     algorithm: Algorithm
     blocking: Blocking = Field(default_factory=AutoBlocking)
     schedule: Schedule | None = None
@@ -145,8 +147,10 @@ class PipelineSpec(Part):
 
     @field_validator("distance")
     @classmethod
-    def _fits_the_features(cls, distance: Distance, info: ValidationInfo) -> Distance:
+    def _fits_the_features(cls, distance: Distance | None, info: ValidationInfo) -> Distance | None:
         features = info.data.get("features")
+        if distance is None:
+            return None
         if features is not None and distance.metric not in METRICS_OF[features.kind]:
             raise ValueError(
                 f"distance.metric {distance.metric} does not fit features.{features.kind}; "
@@ -159,6 +163,27 @@ class PipelineSpec(Part):
                     f"a {distance.metric} distance lies between 0 and {largest:g}, not {distance.threshold:g}"
                 )
         return distance
+
+    @field_validator("algorithm", mode="before")
+    @classmethod
+    def _sklearn_by_its_name(cls, algorithm: Any) -> Any:
+        """`sklearn: {class: …}` is short for `type: sklearn, class: …`."""
+        if (
+            isinstance(algorithm, dict)
+            and set(algorithm) == {"sklearn"}
+            and isinstance(algorithm["sklearn"], dict)
+        ):
+            return {"type": "sklearn", **algorithm["sklearn"]}
+        return algorithm
+
+    @field_validator("algorithm")
+    @classmethod
+    def _works_on_the_features(cls, algorithm: Algorithm, info: ValidationInfo) -> Algorithm:
+        features = info.data.get("features")
+        if features is not None and "distance" in info.data:
+            distance = info.data["distance"]
+            check_fits(algorithm, features.kind, None if distance is None else distance.metric)
+        return algorithm
 
     @field_validator("blocking")
     @classmethod
@@ -185,6 +210,17 @@ class PipelineSpec(Part):
     def last_day(self) -> Day | None:
         """Last daily partition, None when open."""
         return parse_day(self.end_date) if self.end_date else None
+
+    @property
+    def near(self) -> Distance:
+        """The distance of a pipeline whose algorithm works on pairs.
+
+        Raises:
+            TypeError: It has none.
+        """
+        if self.distance is None:
+            raise TypeError(f"{self.name} has no distance: {self.algorithm.type} works on points alone")
+        return self.distance
 
     def part(self, *names: str) -> dict[str, Any]:
         """The named attributes as plain JSON: what a stage's result depends on."""

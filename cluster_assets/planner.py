@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cluster_assets.distance_spec import Dbscan, blockings_of
+from cluster_assets.algorithm_spec import Dbscan
+from cluster_assets.distance_spec import blockings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cluster_assets.distance_spec import Algorithm, BlockingType
+    from cluster_assets.algorithm_spec import Algorithm
+    from cluster_assets.distance_spec import BlockingType
     from cluster_assets.pipeline_spec import PipelineSpec
 
 # An SQL grid has at most three axes: each further dimension lets more far pairs through it. Measured with
@@ -45,7 +47,7 @@ def choose_executor(spec: PipelineSpec, points: int, count_comparisons: Callable
     dimensions = len(spec.features.vector or ())
     if dimensions > MOST_JOIN_DIMENSIONS:
         return Choice("blocks", f"{dimensions} dimensions are too many for a grid")
-    can_be_cells = "cells" in blockings_of(spec.features, spec.distance, spec.algorithm)
+    can_be_cells = "cells" in blockings_of(spec.features, spec.near, spec.algorithm)
     if can_be_cells or dimensions > 3:
         comparisons = count_comparisons()
         if comparisons > max(FEW_COMPARISONS, DENSE_COMPARISONS * points):
@@ -61,6 +63,8 @@ def min_samples_of(algorithm: Algorithm) -> int:
 
 def may_certify(spec: PipelineSpec) -> bool:
     """Whether the candidates of a day may be a certificate, which depends on the algorithm too."""
-    return spec.blocking.type in ("auto", "cells") and "cells" in blockings_of(
-        spec.features, spec.distance, spec.algorithm
+    return (
+        spec.distance is not None
+        and spec.blocking.type in ("auto", "cells")
+        and "cells" in blockings_of(spec.features, spec.distance, spec.algorithm)
     )

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 def candidates_asset(spec: PipelineSpec, policy: DailyPolicy) -> dg.AssetsDefinition:
     """The near pairs of the day, each once, with their distance."""
+    distance = spec.distance
     shape = AssetShape(
         stage=CandidatesStage(),
-        description=f"Pairs of points at most {spec.distance.threshold:g} apart ({spec.distance.metric})",
+        description=f"Pairs of points at most {distance.threshold:g} apart ({distance.metric})"
+        if distance
+        else f"No pairs: {spec.algorithm.type} works on points alone",
         kinds=frozenset({"sql", "duckdb", "parquet"}),
         deps=("points",),
         columns=CANDIDATES.columns,

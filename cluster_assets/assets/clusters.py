@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cluster_assets.assets.daily import AssetShape, DailyPolicy, daily_asset
-from cluster_assets.domain.tables import CLUSTERS
-from cluster_assets.stages.clusters import ClustersStage
+from cluster_assets.stages.clusters import ClustersStage, clusters_contract
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -21,6 +20,6 @@ def clusters_asset(spec: PipelineSpec, policy: DailyPolicy) -> dg.AssetsDefiniti
         description=f"Cluster and role of every entity ({spec.algorithm.type}); cluster -1 is noise",
         kinds=frozenset({"python", "scikitlearn", "parquet"}),
         deps=("points", "candidates"),
-        columns=CLUSTERS.columns,
+        columns=clusters_contract(spec.algorithm).columns,
     )
     return daily_asset(spec, shape, policy)

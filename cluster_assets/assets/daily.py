@@ -1,6 +1,7 @@
 """The one shape all assets share: a stage, day by day, with each day's own metadata."""
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of assets when it is given them.
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from cluster_assets.domain.errors import ClusterAssetsError
 from cluster_assets.domain.partitions import Day, parse_day
 from cluster_assets.domain.tables import Column
 from cluster_assets.pipeline_spec import PipelineSpec
+from cluster_assets.stages.invocations import CALL_TABLE
 from cluster_assets.stages.ledger import Ledger
 from cluster_assets.stages.stage import DayJob, DayResult, Stage, run_day
 
@@ -91,8 +93,11 @@ def day_metadata(result: DayResult) -> dict[str, Any]:
     """The numbers of a day; equal names every day, so that Dagster plots them."""
     manifest = result.manifest
     table = manifest.tables.get(manifest.stage)
+    metrics = dict(manifest.metrics)
+    calls = json.loads(str(metrics.pop(CALL_TABLE, "[]")))
     return {
-        **manifest.metrics,
+        **metrics,
+        **({CALL_TABLE: dg.MetadataValue.table([dg.TableRecord(call) for call in calls])} if calls else {}),
         # `raw` copies nothing: its rows are those it counted in the source.
         "dagster/partition_row_count": manifest.metrics["rows"] if table is None else table.rows,
         "bytes": sum(data.bytes for data in manifest.tables.values()),

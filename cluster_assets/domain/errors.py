@@ -68,6 +68,14 @@ class IntegrityError(ClusterAssetsError):
     """A stored file or manifest is not what was committed."""
 
 
+class StoreError(ClusterAssetsError):
+    """The object store refuses or fails a call: permission, bucket, region, quota."""
+
+
+class CatalogError(ClusterAssetsError):
+    """The catalog refuses or fails a call, or holds a table that is not ours."""
+
+
 class EngineError(ClusterAssetsError):
     """The SQL engine refused or failed a statement."""
 
@@ -78,6 +86,24 @@ class WorkerError(ClusterAssetsError):
 
 class WorkerUserError(WorkerError):
     """The worker refused its input; the same event fails again, so it is never retried."""
+
+
+class WorkerRefusalError(WorkerUserError):
+    """The worker refused an event, and said why.
+
+    Attributes:
+        error_type: The kind of reason, as `InputError` or `CapacityError`.
+    """
+
+    def __init__(
+        self, what: str, *, error_type: str, where: str | None = None, remedy: str | None = None
+    ) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.error_type = error_type
+
+
+class WorkerCapacityError(WorkerUserError):
+    """What a day needs does not fit into an invocation; the text tells what would."""
 
 
 class WorkerTimeoutError(WorkerError):
@@ -93,7 +119,33 @@ class WorkerPayloadError(WorkerError):
 
 
 class WorkerThrottledError(WorkerError):
-    """No slot was free for the invocation within the time allowed."""
+    """No slot was free for the invocation within the time allowed; it never began.
+
+    Attributes:
+        reason: Which limit it met, in the service's word; None where there is only one.
+        retry_after_s: The pause the service asks for; None when it names none.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        remedy: str | None = None,
+        reason: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.reason = reason
+        self.retry_after_s = retry_after_s
+
+
+class WorkerUnavailableError(WorkerError):
+    """There is no such function, or this process may not call it, or it is set up otherwise than needed."""
+
+
+class WorkerLostError(WorkerError):
+    """The connection broke before the answer came: the invocation may have run, or still be running."""
 
 
 class WorkerCrashedError(WorkerError):

@@ -82,6 +82,49 @@ CLUSTERS = TableContract(
 )
 
 
+# Beside clusters by single linkage, on demand: all merges, numbered as by scipy.cluster.hierarchy.linkage.
+DENDROGRAM = TableContract(
+    "dendrogram",
+    (
+        Column("left", "bigint"),
+        Column("right", "bigint"),
+        Column("distance", "double"),
+        Column("size", "bigint"),
+    ),
+    sort_by=("distance", "left", "right"),
+)
+# Scratch of `clusters`: which invocation clusters the component of a point.
+BINS = TableContract(
+    "bins",
+    (Column("point_id", "bigint"), Column("component", "bigint"), Column("bin", "bigint")),
+    sort_by=("point_id",),
+)
+BIN_PAIRS = TableContract(
+    "bin_pairs",
+    (*CANDIDATES.columns, Column("bin", "bigint")),
+    sort_by=("bin", "point_a", "point_b"),
+    partitioned_by="bin",
+)
+LABELS_WITH_PROBABILITY = TableContract(
+    "labels", (*LABELS.columns, Column("probability", "double")), sort_by=("point_id",)
+)
+CLUSTERS_WITH_PROBABILITY = TableContract(
+    "clusters", (*CLUSTERS.columns, Column("probability", "double")), sort_by=("entity",)
+)
+
+
+def bin_points_contract(feature_columns: tuple[Column, ...]) -> TableContract:
+    """Scratch of `clusters`: the points of each bin, with their component and their features."""
+    columns = (
+        Column("point_id", "bigint"),
+        Column("weight", "bigint"),
+        Column("component", "bigint"),
+        *feature_columns,
+        Column("bin", "bigint"),
+    )
+    return TableContract("bin_points", columns, sort_by=("bin", "point_id"), partitioned_by="bin")
+
+
 def features_contract(feature_columns: tuple[Column, ...]) -> TableContract:
     """The scratch table `features`: one row per entity of the day."""
     return TableContract("features", (Column("entity", "varchar"), *feature_columns), sort_by=("entity",))

@@ -46,8 +46,8 @@ def comparison_of(spec: PipelineSpec) -> Comparison:
     parts = spec.features.mixed or {}
     return Comparison(
         kind=spec.features.kind,
-        metric=spec.distance.metric,
-        threshold=spec.distance.threshold,
+        metric=spec.near.metric,
+        threshold=spec.near.threshold,
         columns=columns_of(spec.features),
         parts=tuple(Part(name, feature.kind, feature.weight) for name, feature in parts.items()),
     )

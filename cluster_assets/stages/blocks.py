@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cluster_assets.ports import WrittenFile
 from cluster_assets.stages.block_files import BlockFiles
-from cluster_assets.stages.invocations import measure_all, too_many_pairs
-from lambda_worker.contract import MeasureEvent
+from cluster_assets.stages.invocations import Invocations, too_many_pairs
+from lambda_worker.contract import MeasureEvent, MeasureReply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from cluster_assets.metrics import Comparison
     from cluster_assets.ports import FileRelation
     from cluster_assets.stages.block_files import BlockWork, Bounds
+    from cluster_assets.stages.dispatch import Answer
     from cluster_assets.stages.ledger import Attempt
     from cluster_assets.stages.stage import DayJob
-    from lambda_worker.contract import MeasureReply
 
 _ESTIMATED_POINTS = 20_000
 
@@ -29,12 +29,12 @@ class MeasuredPairs:
 
     Attributes:
         files: Of the table `candidates`, by address; the rows of each are sorted.
-        numbers: For the day's metadata: pairs, comparisons, blocks, invocations, replication, worker_seconds,
-            worker_peak_memory_mb, bytes_scanned.
+        numbers: For the day's metadata: pairs, comparisons, blocks, replication, bytes_scanned, and those of
+            the invocations.
     """
 
     files: tuple[WrittenFile, ...]
-    numbers: Mapping[str, int | float]
+    numbers: Mapping[str, int | float | str]
 
 
 def measure_blocks(
@@ -56,15 +56,16 @@ def measure_blocks(
     if point_count < 2 or not points.uris:
         return MeasuredPairs((), {"pairs": 0, "comparisons": 0, "bytes_scanned": 0})
     files = BlockFiles(job, attempt, comparison, points)
+    worker = Invocations(job, "candidates")
     bounds = files.bounds()
     prefix = attempt.prefix_uri("candidates")
     limit = job.spec.limits.max_pairs
     if bounds.points * (bounds.points - 1) // 2 > limit:
-        _refuse_too_many(job, comparison, files, bounds)
+        _refuse_too_many(job, worker, comparison, files, bounds)
     work = files.write(bounds)
     events = [_event(comparison, item, f"{prefix}/{item.name}", limit) for item in work]
-    replies = measure_all(job, events, limit)
-    return _summary(files, replies, bounds)
+    replies = _measure_all(job, worker, events)
+    return _summary(files, replies, bounds, worker)
 
 
 def _event(comparison: Comparison, work: BlockWork, output: str | None, max_pairs: int) -> MeasureEvent:
@@ -82,7 +83,39 @@ def _event(comparison: Comparison, work: BlockWork, output: str | None, max_pair
     )
 
 
-def _refuse_too_many(job: DayJob, comparison: Comparison, files: BlockFiles, bounds: Bounds) -> None:
+def _measure_all(job: DayJob, worker: Invocations, events: Sequence[MeasureEvent]) -> list[MeasureReply]:
+    """Run events at the same time and answer in their order.
+
+    Raises:
+        TooManyPairsError: One or all together found more pairs than the limits allow.
+        WorkerError: An invocation failed for good; those not yet begun never will be.
+    """
+    limit, found = job.spec.limits.max_pairs, 0
+
+    def count(answer: Answer) -> None:
+        nonlocal found
+        found += answer.reply.pairs
+        if found > limit:
+            raise too_many_pairs(job, f"more than {limit:,}")
+
+    return [answer.reply for answer in worker.run(events, MeasureReply, _halve, count)]
+
+
+def _halve(event: MeasureEvent) -> tuple[MeasureEvent, MeasureEvent] | None:
+    """Half of the other blocks each; a block alone cannot be halved."""
+    if len(event.others) + event.within < 2:
+        return None
+    middle = (len(event.others) + event.within) // 2 - event.within
+    first = replace(event, others=event.others[:middle], output=event.output and f"{event.output}-a")
+    rest = replace(
+        event, within=False, others=event.others[middle:], output=event.output and f"{event.output}-b"
+    )
+    return first, rest
+
+
+def _refuse_too_many(
+    job: DayJob, worker: Invocations, comparison: Comparison, files: BlockFiles, bounds: Bounds
+) -> None:
     """Let the worker count the pairs of a sample before anything is kept.
 
     Raises:
@@ -92,23 +125,23 @@ def _refuse_too_many(job: DayJob, comparison: Comparison, files: BlockFiles, bou
     if sample.rows < 2:
         return
     every_pair = sample.rows**2
-    (reply,) = measure_all(job, [_event(comparison, sample, None, every_pair)], every_pair)
+    (answer,) = worker.run([_event(comparison, sample, None, every_pair)], MeasureReply)
     share = bounds.points * (bounds.points - 1) / (sample.rows * (sample.rows - 1))
-    about = round(reply.pairs * share)
+    about = round(answer.reply.pairs * share)
     if about > job.spec.limits.max_pairs:
         raise too_many_pairs(job, f"about {about:,}")
 
 
-def _summary(files: BlockFiles, replies: Sequence[MeasureReply], bounds: Bounds) -> MeasuredPairs:
+def _summary(
+    files: BlockFiles, replies: Sequence[MeasureReply], bounds: Bounds, worker: Invocations
+) -> MeasuredPairs:
     written = [WrittenFile(file.uri, file.rows, file.bytes) for reply in replies for file in reply.files]
-    numbers: dict[str, int | float] = {
+    numbers: dict[str, int | float | str] = {
         "pairs": sum(reply.pairs for reply in replies),
         "comparisons": sum(reply.tested for reply in replies),
         "blocks": files.blocks,
-        "invocations": len(replies),
         "replication": round(files.rows / bounds.points, 3) if bounds.points else 1.0,
-        "worker_seconds": round(sum(reply.seconds for reply in replies), 3),
-        "worker_peak_memory_mb": max((reply.peak_memory_mb for reply in replies), default=0.0),
         "bytes_scanned": files.bytes_scanned,
+        **worker.numbers(),
     }
     return MeasuredPairs(tuple(sorted(written, key=lambda file: file.uri)), numbers)

@@ -71,21 +71,27 @@ class CandidatesWork:
             WorkerError: A block could not be measured; the subclass says why.
         """
         table = self.points.tables["points"]
-        if table.rows < 2:
-            nothing = Candidates((), None, 0, 0, {})
-            return _output(nothing, table.rows, Choice("join", "fewer than two points"))
+        if (nothing := self._needless()) is not None:
+            return _output(Candidates((), None, 0, 0, {}), table.rows, nothing)
         search = self._search(attempt)
         choice = search.choose()
         return _output(search.run(choice), table.rows, choice)
 
     def foresee(self, attempt: Attempt) -> Foresight:
         """What `compute` would do: nothing is kept, but scratch tables may be written to the attempt."""
-        table = self.points.tables["points"]
-        if table.rows < 2:
-            return Foresight(Choice("join", "fewer than two points"), 0)
+        if (nothing := self._needless()) is not None:
+            return Foresight(nothing, 0)
         search = self._search(attempt)
         choice = search.choose()
         return Foresight(choice, search.count_comparisons(choice))
+
+    def _needless(self) -> Choice | None:
+        """Why no pair has to be looked for; None when pairs have to."""
+        if self.job.spec.distance is None:
+            return Choice("join", f"{self.job.spec.algorithm.type} works on points alone")
+        if self.points.tables["points"].rows < 2:
+            return Choice("join", "fewer than two points")
+        return None
 
     def _search(self, attempt: Attempt) -> PairSearch:
         table = self.points.tables["points"]

@@ -5,18 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cluster_assets.algorithm_spec import COMPONENT_ALGORITHMS, Hdbscan
 from cluster_assets.domain.digests import digest_of
-from cluster_assets.domain.errors import UpstreamMissingError, WorkerUserError
-from cluster_assets.domain.tables import CLUSTERS, LABELS, MEMBERS
+from cluster_assets.domain.errors import UpstreamMissingError
+from cluster_assets.domain.tables import (
+    CLUSTERS,
+    CLUSTERS_WITH_PROBABILITY,
+    LABELS,
+    LABELS_WITH_PROBABILITY,
+    MEMBERS,
+)
 from cluster_assets.ports import FileRelation
 from cluster_assets.sql_files import bind
+from cluster_assets.stages.components import ComponentLabels
+from cluster_assets.stages.forests import ForestLabels
+from cluster_assets.stages.invocations import Invocations
+from cluster_assets.stages.kept_tables import KeptTables
+from cluster_assets.stages.pinned_day import Labelled, PinnedDay
 from cluster_assets.stages.stage import StageOutput, sql_digest
-from lambda_worker.contract import VERSION, ClusterEvent, ClusterReply
+from lambda_worker.contract import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cluster_assets.algorithm_spec import Algorithm
     from cluster_assets.domain.manifests import Manifest, Metric
+    from cluster_assets.domain.tables import TableContract
     from cluster_assets.stages.ledger import Attempt
     from cluster_assets.stages.stage import DayJob
 
@@ -46,7 +60,7 @@ class ClustersStage:
 
 @dataclass(frozen=True, slots=True)
 class ClustersWork:
-    """One bounded invocation, then one join."""
+    """Bounded invocations for the points, then one join for the entities."""
 
     job: DayJob
     points: Manifest
@@ -67,54 +81,62 @@ class ClustersWork:
         """Label the points and hand the labels to their entities.
 
         Raises:
-            WorkerError: The invocation failed; the subclass says how.
+            WorkerError: An invocation failed for good; the subclass says how.
         """
+        worker = Invocations(self.job, "clusters", self._salt(attempt))
+        contract = clusters_contract(self.job.spec.algorithm)
         if not self.points.tables["members"].files:
-            return StageOutput({"clusters": (CLUSTERS, ())}, self._metrics(ClusterReply(ok=True), scanned=0))
-        labels_uri = f"{attempt.scratch_uri('labels')}/part-00000.parquet"
-        reply = self._label(labels_uri)
+            return StageOutput(
+                {"clusters": (contract, ())}, self._metrics(Labelled("", clusters=0), worker, 0)
+            )
+        labelled = self._label(attempt, worker)
+        has_probability = contract is CLUSTERS_WITH_PROBABILITY
+        labels = LABELS_WITH_PROBABILITY if has_probability else LABELS
         relations = {
             "members": FileRelation(self.job.ledger.uris(self.points, "members"), columns=MEMBERS.columns),
-            "labels": FileRelation((labels_uri,), columns=LABELS.columns),
+            "labels": FileRelation((labelled.uri,), columns=labels.columns),
         }
+        statement = bind(_JOIN, structure={"has_probability": has_probability})
         engine = self.job.backend.engine
-        joined = engine.unload(bind(_JOIN), relations, CLUSTERS, attempt.prefix_uri("clusters"))
+        joined = engine.unload(statement, relations, contract, attempt.prefix_uri("clusters"))
         return StageOutput(
-            {"clusters": (CLUSTERS, joined.files)},
-            self._metrics(reply, scanned=joined.statistics.bytes_scanned),
+            {"clusters": (contract, joined.files), **labelled.tables},
+            self._metrics(labelled, worker, joined.statistics.bytes_scanned),
         )
 
-    def _label(self, labels_uri: str) -> ClusterReply:
-        job = self.job
-        event = ClusterEvent(
-            points=job.ledger.uris(self.points, "points"),
-            candidates=job.ledger.uris(self.candidates, "candidates"),
-            point_count=self.points.tables["points"].rows,
-            output=labels_uri,
-            algorithm=job.spec.algorithm.model_dump(),
-            cores=job.ledger.uris(self.candidates, "cores") if "cores" in self.candidates.tables else None,
-        )
-        reply = ClusterReply.from_json(dict(job.backend.invoker_for(job.spec.limits).invoke(event.to_json())))
-        if not reply.ok:
-            raise WorkerUserError(
-                f"the worker refused the day: {reply.error_type}: {reply.error}",
-                where=f"{job.spec.name}, {job.day}",
-                remedy="recompute points and candidates of the day with --force",
-            )
-        return reply
+    def _label(self, attempt: Attempt, worker: Invocations) -> Labelled:
+        day = PinnedDay(self.job, attempt, self.points, self.candidates)
+        spec = self.job.spec
+        algorithm = spec.algorithm.model_dump(by_alias=True)
+        if isinstance(spec.algorithm, COMPONENT_ALGORITHMS):
+            tables = KeptTables(self.job, "clusters", attempt, self._salt(attempt))
+            return ComponentLabels(day, worker, tables, algorithm).label()
+        if algorithm.pop("dendrogram", None) is not None:
+            algorithm["threshold"] = spec.near.threshold
+        return ForestLabels(day, worker, algorithm).label()
 
-    def _metrics(self, reply: ClusterReply, *, scanned: int) -> dict[str, Metric]:
+    def _salt(self, attempt: Attempt) -> str:
+        """Whoever forces a day wants it computed, not found."""
+        return attempt.id if self.job.force else ""
+
+    def _metrics(self, labelled: Labelled, worker: Invocations, scanned: int) -> dict[str, Metric]:
         entities = self.points.tables["members"].rows
+        noise = labelled.noise_entities
         return {
             "entities": entities,
             "points": self.points.tables["points"].rows,
             "pairs": self.candidates.tables["candidates"].rows,
-            "clusters": reply.clusters,
-            "noise": reply.noise_entities,
-            "noise_ratio": round(reply.noise_entities / entities, 6) if entities else 0.0,
-            "core_points": reply.core_points,
-            "worker_seconds": round(reply.seconds, 3),
-            "worker_peak_memory_mb": round(reply.peak_memory_mb, 1),
-            "bytes_scanned": scanned,
+            "clusters": labelled.clusters,
+            "noise": noise,
+            "noise_ratio": round(noise / entities, 6) if entities else 0.0,
+            "core_points": labelled.core_points,
+            "bytes_scanned": scanned + labelled.bytes_scanned,
             "cost_usd": 0.0,
+            **labelled.numbers,
+            **worker.numbers(),
         }
+
+
+def clusters_contract(algorithm: Algorithm) -> TableContract:
+    """The table `clusters` of an algorithm: some tell how surely an entity belongs to its cluster."""
+    return CLUSTERS_WITH_PROBABILITY if isinstance(algorithm, Hdbscan) else CLUSTERS

@@ -2,6 +2,7 @@
 
 <pipeline>/<stage>/day=D/<attempt>/<table>/…            data files
 <pipeline>/<stage>/day=D/<attempt>/_scratch/<table>/…   what only the attempt itself reads
+<pipeline>/<stage>/day=D/_shards/<digest>.parquet       results of invocations, by what they were made from
 <pipeline>/<stage>/_manifests/day=D/00000001.json       the history of a day, versions dense
 """
 
@@ -14,6 +15,7 @@ from cluster_assets.domain.errors import SpecError
 from cluster_assets.domain.partitions import Day, check_name, parse_day
 
 SCRATCH = "_scratch"
+_SHARDS = "_shards"
 _MANIFEST = re.compile(r"([^/]+)/([^/]+)/_manifests/day=([^/]+)/(?!0{8})(\d{8})\.json", re.ASCII)
 _DATA = re.compile(r"([^/]+)/([^/]+)/day=([^/]+)/([^/]+)/.+", re.ASCII)
 
@@ -49,6 +51,14 @@ class StageDay:
     def attempt(self, attempt: str) -> str:
         """Folder of one attempt, without a slash at its end."""
         return f"{self.pipeline}/{self.stage}/{self.day.prefix}/{attempt}"
+
+    @property
+    def shards(self) -> str:
+        """Folder of what invocations left for any attempt, without a slash at its end.
+
+        To garbage collection it is an attempt that is never committed: what is old in it goes.
+        """
+        return self.attempt(_SHARDS)
 
     def __str__(self) -> str:
         return f"{self.pipeline}/{self.stage}, {self.day}"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from cluster_assets import metrics
 from cluster_assets.domain.errors import TooManyPairsError, WorkerUserError
+from cluster_assets.domain.partitions import parse_day
 from cluster_assets.domain.tables import Column, points_contract
 from cluster_assets.metrics.blocks import cut_space, reach_of, replication, sample_step, space_blocks
 from cluster_assets.metrics.embeddings import cut_ids, share_work
@@ -51,11 +52,16 @@ def columns_of(dimensions: int) -> tuple[Column, ...]:
 def job_of(lake: Any, distance: Distance, worker: Worker, **limits: Any) -> Any:
     """As much of a day as the executor looks at."""
     spec = SimpleNamespace(
-        name="p", distance=distance, blocking=None, limits=Limits(**{"max_concurrency": 1, **limits})
+        name="p",
+        distance=distance,
+        near=distance,
+        blocking=None,
+        limits=Limits(**{"max_concurrency": 1, **limits}),
     )
-    return SimpleNamespace(
-        spec=spec, day="2026-03-01", backend=SimpleNamespace(engine=lake.engine, invoker_for=lambda _: worker)
+    backend = SimpleNamespace(
+        engine=lake.engine, invoker_for=lambda _: worker, store=SimpleNamespace(uri=lambda key: f"/{key}")
     )
+    return SimpleNamespace(spec=spec, day=parse_day("2026-03-01"), backend=backend)
 
 
 def find(

@@ -1,0 +1,158 @@
+"""Labels component by component: for algorithms that never join two components of the threshold graph."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from cluster_assets import features
+from cluster_assets.domain.tables import BIN_PAIRS, BINS, bin_points_contract
+from cluster_assets.ports import FileRelation
+from cluster_assets.sql_files import bind
+from cluster_assets.stages.forests import ForestLabels
+from cluster_assets.stages.pinned_day import Labelled
+from lambda_worker.contract import (
+    ClusterReply,
+    ComponentsEvent,
+    ComponentsReply,
+    NumberEvent,
+    PackEvent,
+    PackReply,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from cluster_assets.domain.tables import TableContract
+    from cluster_assets.ports import WrittenFile
+    from cluster_assets.stages.dispatch import Answer
+    from cluster_assets.stages.invocations import Invocations
+    from cluster_assets.stages.kept_tables import KeptTables
+    from cluster_assets.stages.pinned_day import PinnedDay
+
+# Athena and Trino write at most 100 partitions in a statement.
+_BINS_A_STATEMENT = 100
+_BIN_S = 30.0
+_FILL = 0.85
+
+
+class ComponentLabels:
+    """Clusters a day component by component.
+
+    Args:
+        day: What it is made from.
+        worker: Runs the events.
+        tables: Keeps the points and pairs of each bin.
+        algorithm: As a `ComponentsEvent` takes it.
+    """
+
+    def __init__(
+        self, day: PinnedDay, worker: Invocations, tables: KeptTables, algorithm: dict[str, Any]
+    ) -> None:
+        self._day = day
+        self._worker = worker
+        self._tables = tables
+        self._algorithm = algorithm
+
+    def label(self) -> Labelled:
+        """Label every point.
+
+        Raises:
+            WorkerError: A component does not fit into an invocation, or an invocation failed for good.
+        """
+        day = self._day
+        packed = self._pack()
+        parts = self._worker.run_named(self.bin_events(packed), ComponentsReply)
+        event = NumberEvent(
+            points=day.point_uris,
+            parts=tuple(answer.event.output for answer in parts),
+            point_count=day.point_count,
+            output="",
+        )
+        (answer,) = self._worker.run_named([event], ClusterReply)
+        return Labelled(
+            uri=answer.event.output,
+            clusters=answer.reply.clusters,
+            core_points=answer.reply.core_points,
+            noise_entities=answer.reply.noise_entities,
+            numbers=_numbers(packed),
+            bytes_scanned=self._tables.bytes_scanned,
+        )
+
+    def bin_events(self, packed: Answer) -> list[ComponentsEvent]:
+        """An event for each bin, its points and pairs written by SQL."""
+        day = self._day
+        columns = features.columns_of(day.job.spec.features)
+        names = tuple(f'"{column.name}"' for column in columns)
+        bins = FileRelation((packed.event.output,), columns=BINS.columns)
+        count = len(packed.reply.bins)
+        points = self._by_bin(
+            "clusters/bin_points.sql",
+            {"columns": names},
+            {"points": day.points_relation, "bins": bins},
+            bin_points_contract(columns),
+            count,
+        )
+        pairs = self._by_bin(
+            "clusters/bin_pairs.sql", {}, {"candidates": day.pairs_relation, "bins": bins}, BIN_PAIRS, count
+        )
+        near = day.job.spec.near
+        return [
+            ComponentsEvent(
+                points=tuple(file.uri for file in points[number]),
+                candidates=tuple(file.uri for file in pairs[number]),
+                point_count=one.points,
+                kind=day.job.spec.features.kind,
+                columns=tuple(column.name for column in columns),
+                metric=near.metric,
+                threshold=near.threshold,
+                algorithm=self._algorithm,
+                output="",
+                seconds=round(one.seconds, 1),
+            )
+            for number, one in enumerate(packed.reply.bins)
+        ]
+
+    def _pack(self) -> Answer:
+        """Which points are one component, and which components share an invocation."""
+        day, limits = self._day, self._day.job.spec.limits
+        components = ForestLabels(day, self._worker, {"type": "connected_components"}).label()
+        event = PackEvent(
+            points=day.point_uris,
+            labels=(components.uri,),
+            candidates=day.pair_uris,
+            point_count=day.point_count,
+            algorithm=self._algorithm,
+            memory_mb=limits.memory_mb * _FILL,
+            budget_s=min(_BIN_S, limits.timeout_s / 3),
+            output="",
+        )
+        (answer,) = self._worker.run_named([event], PackReply)
+        return answer
+
+    def _by_bin(
+        self,
+        path: str,
+        structure: Mapping[str, object],
+        relations: Mapping[str, FileRelation],
+        table: TableContract,
+        bins: int,
+    ) -> Mapping[int, Sequence[WrittenFile]]:
+        found: defaultdict[int, list[WrittenFile]] = defaultdict(list)
+        for first in range(0, bins, _BINS_A_STATEMENT):
+            last = min(first + _BINS_A_STATEMENT, bins) - 1
+            statement = bind(path, structure=structure, values={"first": first, "last": last})
+            for file in self._tables.write(statement, relations, table):
+                found[int(file.partition or 0)].append(file)
+        return found
+
+
+def _numbers(packed: Answer) -> dict[str, int | float | str]:
+    reply = packed.reply
+    return {
+        "components": reply.components,
+        "largest_component": reply.largest_points,
+        "bins": len(reply.bins),
+        "bin_memory_mb_foreseen": round(max((one.memory_mb for one in reply.bins), default=0.0), 1),
+    }

@@ -1,0 +1,186 @@
+"""Labels by forests: any number of shards, the same labels (design: the spanning forest).
+
+A small day is one invocation. A large one is mapped, shard by shard, to forests that hold as many pairs as
+there are points at most; these are merged until one invocation can read them, which labels the points.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cluster_assets.domain.errors import WorkerCapacityError
+from cluster_assets.domain.shards import PairFile, pack_files
+from cluster_assets.domain.tables import DENDROGRAM
+from cluster_assets.ports import WrittenFile
+from cluster_assets.stages.halves import halve_files
+from cluster_assets.stages.pinned_day import Labelled
+from lambda_worker.contract import (
+    ClusterEvent,
+    ClusterReply,
+    CoresEvent,
+    CoresReply,
+    DegreesEvent,
+    DegreesReply,
+    DendrogramEvent,
+    DendrogramReply,
+    ForestEvent,
+    ForestReply,
+)
+from lambda_worker.contract.forests import FOREST_KINDS, NEEDS_CORES
+from lambda_worker.contract.memory import cluster_memory_mb, forest_memory_mb
+from lambda_worker.contract.timing import cluster_seconds, rows_within
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from cluster_assets.domain.shards import Shard
+    from cluster_assets.stages.invocations import Invocations
+    from cluster_assets.stages.pinned_day import PinnedDay
+
+# One invocation is simplest, and reads the pairs once; beyond this many seconds shards side by side are
+# worth their two passes.
+_ONE_INVOCATION_S = 20.0
+# Seconds of work in a shard: long against the start of an invocation, short against its limit.
+_SHARD_S = 8.0
+# Part of the memory of an invocation that plans may fill; the rest is for what no model knows.
+_FILL = 0.85
+# A round of merging that leaves more of the pairs than this is not repeated.
+_WORTH_MERGING = 0.9
+
+
+class ForestLabels:
+    """Clusters a day by forests of its pairs.
+
+    Args:
+        day: What it is made from.
+        worker: Runs the events.
+        algorithm: As a `ClusterEvent` takes it.
+    """
+
+    def __init__(self, day: PinnedDay, worker: Invocations, algorithm: dict[str, Any]) -> None:
+        self._day = day
+        self._worker = worker
+        self._algorithm = algorithm
+        self._type: str = algorithm["type"]
+        self._kind = FOREST_KINDS[self._type]
+        limits = day.job.spec.limits
+        self._memory_mb = limits.memory_mb * _FILL
+        self._shard_rows = rows_within(min(_SHARD_S, limits.timeout_s / 4))
+        self._most_s = min(_ONE_INVOCATION_S, limits.timeout_s / 3)
+
+    def label(self) -> Labelled:
+        """Label every point.
+
+        Raises:
+            WorkerCapacityError: The points alone do not fit into one invocation.
+            WorkerError: An invocation failed for good.
+        """
+        self._refuse_too_many_points()
+        day, cores = self._day, self._day.core_uris
+        files = day.pair_files
+        shards = 1
+        if cluster_seconds(self._type, day.point_count, day.pair_count) > self._most_s:
+            if self._type in NEEDS_CORES and cores is None:
+                cores = self._find_cores()
+            packed = pack_files(files, self._shard_rows)
+            shards = len(packed)
+            files = self._merge(self._reduce(packed, cores), cores)
+        event = ClusterEvent(
+            points=day.point_uris,
+            candidates=tuple(file.uri for file in files),
+            point_count=day.point_count,
+            output="",
+            algorithm=self._algorithm,
+            cores=cores,
+        )
+        (answer,) = self._worker.run_named([event], ClusterReply)
+        return Labelled(
+            uri=answer.event.output,
+            clusters=answer.reply.clusters,
+            core_points=answer.reply.core_points,
+            noise_entities=answer.reply.noise_entities,
+            numbers={"shards": shards, "forest_pairs": sum(file.rows for file in files)},
+            tables={"dendrogram": (DENDROGRAM, self._draw(files))} if self._wants_dendrogram else {},
+        )
+
+    @property
+    def _wants_dendrogram(self) -> bool:
+        return bool(getattr(self._day.job.spec.algorithm, "dendrogram", False))
+
+    def _refuse_too_many_points(self) -> None:
+        points = self._day.point_count
+        needed = cluster_memory_mb(points)
+        if needed > self._memory_mb:
+            job = self._day.job
+            raise WorkerCapacityError(
+                f"labelling {points:,} points takes about {needed:,.0f} MiB in one invocation; "
+                f"limits.memory_mb allows {job.spec.limits.memory_mb:,}",
+                where=f"{job.spec.name}, {job.day}",
+                remedy=f"set limits.memory_mb to {needed / _FILL + 1:,.0f} or more",
+            )
+
+    def _find_cores(self) -> tuple[str, ...]:
+        """Core points from the degrees in each shard."""
+        day = self._day
+        shards = pack_files(day.pair_files, self._shard_rows)
+        events = [
+            DegreesEvent(points=day.point_uris, candidates=shard.uris, point_count=day.point_count, output="")
+            for shard in shards
+        ]
+        degrees = self._worker.run_named(events, DegreesReply, halve_files)
+        event = CoresEvent(
+            points=day.point_uris,
+            degrees=tuple(answer.event.output for answer in degrees),
+            point_count=day.point_count,
+            min_samples=self._algorithm["min_samples"],
+            output="",
+        )
+        (found,) = self._worker.run_named([event], CoresReply)
+        return (found.event.output,)
+
+    def _reduce(self, shards: tuple[Shard, ...], cores: tuple[str, ...] | None) -> tuple[PairFile, ...]:
+        """A forest of each shard."""
+        events = [
+            ForestEvent(
+                kind=self._kind,
+                candidates=shard.uris,
+                point_count=self._day.point_count,
+                output="",
+                cores=cores,
+            )
+            for shard in shards
+        ]
+        answers = self._worker.run_named(events, ForestReply, halve_files)
+        return tuple(PairFile(answer.event.output, answer.reply.rows) for answer in answers)
+
+    def _merge(self, forests: tuple[PairFile, ...], cores: tuple[str, ...] | None) -> tuple[PairFile, ...]:
+        """Forests of forests, until one invocation reads them in time, or no more pairs go."""
+        while len(forests) > 1:
+            rows = sum(file.rows for file in forests)
+            if cluster_seconds(self._type, self._day.point_count, rows) <= self._most_s:
+                break
+            groups = pack_files(forests, self._shard_rows)
+            if len(groups) == len(forests):
+                # No two fit together: pairs of neighbours, so that each round has half as many.
+                groups = pack_files(forests, 2 * max(file.rows for file in forests))
+            merged = self._reduce(groups, cores)
+            if sum(file.rows for file in merged) > _WORTH_MERGING * rows:
+                return merged
+            forests = merged
+        return forests
+
+    def _draw(self, forests: tuple[PairFile, ...]) -> tuple[WrittenFile, ...]:
+        """All merges of single linkage, as a table of the day."""
+        day = self._day
+        if not forests:
+            return ()
+        pairs = sum(file.rows for file in forests)
+        if forest_memory_mb(self._kind, day.point_count, pairs) < self._memory_mb:
+            event = DendrogramEvent(
+                forests=tuple(file.uri for file in forests),
+                point_count=day.point_count,
+                output=f"{day.attempt.prefix_uri('dendrogram')}/part-00000.parquet",
+            )
+            (answer,) = self._worker.run([event], DendrogramReply)
+            return (WrittenFile(event.output, answer.reply.rows, answer.reply.bytes),)
+        return self._draw(self._reduce(pack_files(forests, pairs), None))

@@ -6,6 +6,7 @@ there are points at most; these are merged until one invocation can read them, w
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cluster_assets.domain.errors import WorkerCapacityError
@@ -37,27 +38,49 @@ if TYPE_CHECKING:
     from cluster_assets.stages.invocations import Invocations
     from cluster_assets.stages.pinned_day import PinnedDay
 
-# One invocation is simplest, and reads the pairs once; beyond this many seconds shards side by side are
-# worth their two passes.
-_ONE_INVOCATION_S = 20.0
-# Seconds of work in a shard: long against the start of an invocation, short against its limit.
-_SHARD_S = 8.0
 # Part of the memory of an invocation that plans may fill; the rest is for what no model knows.
 _FILL = 0.85
 # A round of merging that leaves more of the pairs than this is not repeated.
 _WORTH_MERGING = 0.9
 
 
-class ForestLabels:
-    """Clusters a day by forests of its pairs.
+@dataclass(frozen=True, slots=True)
+class ShardSizes:
+    """How much work an invocation gets.
 
-    Args:
-        day: What it is made from.
-        worker: Runs the events.
-        algorithm: As a `ClusterEvent` takes it.
+    Attributes:
+        one_s: Seconds up to which a day is one invocation, which is simplest and reads the pairs once; beyond
+            them shards side by side are worth their two passes.
+        shard_rows: Pairs of a shard: long against the start of an invocation, short against its limit.
     """
 
-    def __init__(self, day: PinnedDay, worker: Invocations, algorithm: dict[str, Any]) -> None:
+    one_s: float
+    shard_rows: int
+
+    @classmethod
+    def within(cls, timeout_s: float) -> ShardSizes:
+        """Sizes that leave room below the time limit of an invocation."""
+        return cls(min(20.0, timeout_s / 3), rows_within(min(8.0, timeout_s / 4)))
+
+
+class ForestLabels:
+    """Clusters a day by forests of its pairs."""
+
+    def __init__(
+        self,
+        day: PinnedDay,
+        worker: Invocations,
+        algorithm: dict[str, Any],
+        sizes: ShardSizes | None = None,
+    ) -> None:
+        """Nothing is invoked yet.
+
+        Args:
+            day: What it is made from.
+            worker: Runs the events.
+            algorithm: As a `ClusterEvent` takes it.
+            sizes: By default what suits the limits of the pipeline.
+        """
         self._day = day
         self._worker = worker
         self._algorithm = algorithm
@@ -65,8 +88,7 @@ class ForestLabels:
         self._kind = FOREST_KINDS[self._type]
         limits = day.job.spec.limits
         self._memory_mb = limits.memory_mb * _FILL
-        self._shard_rows = rows_within(min(_SHARD_S, limits.timeout_s / 4))
-        self._most_s = min(_ONE_INVOCATION_S, limits.timeout_s / 3)
+        self._sizes = sizes or ShardSizes.within(limits.timeout_s)
 
     def label(self) -> Labelled:
         """Label every point.
@@ -79,10 +101,10 @@ class ForestLabels:
         day, cores = self._day, self._day.core_uris
         files = day.pair_files
         shards = 1
-        if cluster_seconds(self._type, day.point_count, day.pair_count) > self._most_s:
+        if cluster_seconds(self._type, day.point_count, day.pair_count) > self._sizes.one_s:
             if self._type in NEEDS_CORES and cores is None:
                 cores = self._find_cores()
-            packed = pack_files(files, self._shard_rows)
+            packed = pack_files(files, self._sizes.shard_rows)
             shards = len(packed)
             files = self._merge(self._reduce(packed, cores), cores)
         event = ClusterEvent(
@@ -122,7 +144,7 @@ class ForestLabels:
     def _find_cores(self) -> tuple[str, ...]:
         """Core points from the degrees in each shard."""
         day = self._day
-        shards = pack_files(day.pair_files, self._shard_rows)
+        shards = pack_files(day.pair_files, self._sizes.shard_rows)
         events = [
             DegreesEvent(points=day.point_uris, candidates=shard.uris, point_count=day.point_count, output="")
             for shard in shards
@@ -157,9 +179,9 @@ class ForestLabels:
         """Forests of forests, until one invocation reads them in time, or no more pairs go."""
         while len(forests) > 1:
             rows = sum(file.rows for file in forests)
-            if cluster_seconds(self._type, self._day.point_count, rows) <= self._most_s:
+            if cluster_seconds(self._type, self._day.point_count, rows) <= self._sizes.one_s:
                 break
-            groups = pack_files(forests, self._shard_rows)
+            groups = pack_files(forests, self._sizes.shard_rows)
             if len(groups) == len(forests):
                 # No two fit together: pairs of neighbours, so that each round has half as many.
                 groups = pack_files(forests, 2 * max(file.rows for file in forests))

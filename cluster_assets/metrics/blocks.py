@@ -106,7 +106,7 @@ def reach_of(threshold: float) -> float:
 def space_blocks(comparison: Comparison, cuts: Cuts) -> SpaceBlocks:
     """The statements for cuts of the points of a comparison."""
     names = tuple(feature.name for feature in comparison.columns)
-    home = {"home": _home(cuts, names)}
+    home = {"home": home_of(cuts, names)}
     structure = {"columns": names}
     ends = (Column(f"{end}{k}", "double") for k in range(len(names)) for end in ("low", "high"))
     return SpaceBlocks(
@@ -132,6 +132,15 @@ def space_blocks(comparison: Comparison, cuts: Cuts) -> SpaceBlocks:
             expressions=home,
         ),
     )
+
+
+def home_of(cuts: Cuts, names: tuple[str, ...]) -> exp.Expr:
+    """The number of the block a point lies in, from columns of these names."""
+    if cuts.axis is None or cuts.below is None or cuts.above is None:
+        return literal(cuts.block)
+    is_below = column(names[cuts.axis]) < literal(cuts.value)
+    below = exp.If(this=is_below, true=home_of(cuts.below, names))
+    return exp.Case(ifs=[below], default=home_of(cuts.above, names))
 
 
 def _cut(sample: NDArray[np.float64], blocks: int, numbers: Iterator[int]) -> Cuts:
@@ -169,11 +178,3 @@ def _parts(sample: NDArray[np.float64], cuts: Cuts) -> Iterator[NDArray[np.float
     below = sample[:, cuts.axis] < cuts.value
     yield from _parts(sample[below], cuts.below)
     yield from _parts(sample[~below], cuts.above)
-
-
-def _home(cuts: Cuts, names: tuple[str, ...]) -> exp.Expr:
-    if cuts.axis is None or cuts.below is None or cuts.above is None:
-        return literal(cuts.block)
-    is_below = column(names[cuts.axis]) < literal(cuts.value)
-    below = exp.If(this=is_below, true=_home(cuts.below, names))
-    return exp.Case(ifs=[below], default=_home(cuts.above, names))

@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cluster_assets.domain.errors import TooManyPairsError
 from cluster_assets.domain.tables import CANDIDATES, CORES, points_contract
+from cluster_assets.metrics.blocks import sample_step
 from cluster_assets.ports import FileRelation
 from cluster_assets.sql_files import bind, count_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
 
     from cluster_assets.domain.tables import TableContract
     from cluster_assets.metrics import CandidatePlan, Comparison
@@ -42,18 +47,43 @@ class Candidates:
     numbers: Mapping[str, int | float | str]
 
 
-class SqlJoin:
-    """A candidate plan over a table of points.
+@dataclass(frozen=True, slots=True)
+class Refinement:
+    """The pairs of a plan in another form: by region, or those between components only.
 
-    Args:
-        job: The day.
-        attempt: Where its files go.
-        plan: The statements.
-        points: The relation `points`.
+    Attributes:
+        statement: Makes the statement of the pairs into the one that is run instead.
+        relations: What it reads besides.
+        table: What it fills; the columns of `CANDIDATES` come first.
     """
 
-    def __init__(self, job: DayJob, attempt: Attempt, plan: CandidatePlan, points: FileRelation) -> None:
+    statement: Callable[[Statement], Statement]
+    relations: Mapping[str, FileRelation]
+    table: TableContract = CANDIDATES
+
+
+class SqlJoin:
+    """A candidate plan over a table of points."""
+
+    def __init__(
+        self,
+        job: DayJob,
+        attempt: Attempt,
+        plan: CandidatePlan,
+        points: FileRelation,
+        refinement: Refinement | None = None,
+    ) -> None:
+        """Nothing is run yet.
+
+        Args:
+            job: The day.
+            attempt: Where its files go.
+            plan: The statements.
+            points: The relation `points`.
+            refinement: Of the pairs; None leaves them as they are.
+        """
         self.bytes_scanned = 0
+        self._refinement = refinement
         self._engine = job.backend.engine
         self._job = job
         self._attempt = attempt
@@ -70,13 +100,21 @@ class SqlJoin:
             self._comparisons = int(found.rows[0]["comparisons"])
         return self._comparisons
 
+    def refined(self, refinement: Refinement) -> SqlJoin:
+        """The same join, prepared and counted, with its pairs in another form."""
+        join = SqlJoin(self._job, self._attempt, self._plan, self._points, refinement)
+        join.bytes_scanned, join._comparisons = self.bytes_scanned, self._comparisons
+        join._relations = {**self._prepared(), **refinement.relations}
+        return join
+
     def write(self) -> Candidates:
         """Write the pairs, and the cores of a certificate."""
         comparisons = self.count_comparisons()
         cores = None
         if self._plan.cores is not None:
             cores = self._unload(self._plan.cores, CORES, self._attempt.prefix_uri("cores"))
-        files = self._unload(self._plan.candidates, CANDIDATES, self._attempt.prefix_uri("candidates"))
+        table = CANDIDATES if self._refinement is None else self._refinement.table
+        files = self._unload(self._candidates, table, self._attempt.prefix_uri("candidates"))
         return Candidates(files, cores, comparisons, self.bytes_scanned, {})
 
     def refuse_too_many(self, comparison: Comparison, points: int) -> None:
@@ -93,17 +131,24 @@ class SqlJoin:
         else:
             pairs, about = self._estimate_pairs(comparison, comparisons), "about "
         if pairs > limit:
-            distance = self._job.spec.distance
+            distance = self._job.spec.near
             raise TooManyPairsError(
                 f"{about}{pairs:,} pairs of {points:,} points are near; limits.max_pairs allows {limit:,}",
                 where=f"{self._job.spec.name}, {self._job.day}, distance.threshold {distance.threshold:g}",
                 remedy="lower distance.threshold, or raise limits.max_pairs if the day is worth it",
             )
 
+    @property
+    def _candidates(self) -> Statement:
+        pairs = self._plan.candidates
+        return pairs if self._refinement is None else self._refinement.statement(pairs)
+
     def _prepared(self) -> Mapping[str, Relation]:
         """The points and the scratch tables, written when first asked for."""
         if self._relations is None:
             known: dict[str, Relation] = {"points": self._points}
+            if self._refinement is not None:
+                known |= self._refinement.relations
             for step in self._plan.scratch:
                 uri = self._attempt.scratch_uri(step.table.name)
                 written = self._engine.unload(step.statement, known, step.table, uri)
@@ -120,7 +165,7 @@ class SqlJoin:
         return written.files
 
     def _count_pairs(self) -> int:
-        return int(self._engine.fetch(count_of(self._plan.candidates), self._prepared()).rows[0]["rows"])
+        return int(self._engine.fetch(count_of(self._candidates), self._prepared()).rows[0]["rows"])
 
     def _estimate_pairs(self, comparison: Comparison, comparisons: int) -> int:
         """Pairs among every k-th point, scaled up by k squared."""
@@ -128,7 +173,7 @@ class SqlJoin:
         while comparisons / every**2 > _COUNTABLE_COMPARISONS / 10:
             every += 1
         few = sampled_points(self._job, self._attempt, comparison, self._points, every)
-        join = SqlJoin(self._job, self._attempt.aside("estimate"), self._plan, few)
+        join = SqlJoin(self._job, self._attempt.aside("estimate"), self._plan, few, self._refinement)
         return join._count_pairs() * every**2
 
 
@@ -142,3 +187,16 @@ def sampled_points(
     uri = attempt.scratch_uri("sampled")
     written = job.backend.engine.unload(statement, {"points": points}, contract, uri)
     return FileRelation(tuple(file.uri for file in written.files), columns=contract.columns)
+
+
+def sampled_places(
+    job: DayJob, points: FileRelation, names: tuple[str, ...], count: int
+) -> NDArray[np.float64]:
+    """Where some of the points are: shape (points, names), by point id."""
+    every = sample_step(count, len(names))
+    if names == ("point_id",):
+        return np.arange(0, count, every, dtype=np.float64).reshape(-1, 1)
+    statement = bind("blocks/sampled.sql", structure={"columns": names}, values={"every": every})
+    found = job.backend.engine.fetch(statement, {"points": points}).rows
+    rows = sorted(found, key=lambda row: int(row["point_id"]))  # any order gives the same cuts
+    return np.array([[row[name] for name in names] for row in rows], dtype=np.float64)

@@ -8,39 +8,58 @@ from typing import TYPE_CHECKING
 
 from cluster_assets import features, metrics
 from cluster_assets.domain.tables import CANDIDATES
+from cluster_assets.metrics.shards import MOST_SHARDS, SHARDED_CANDIDATES, place_columns, sharded
 from cluster_assets.pipeline_spec import LshBlocking
 from cluster_assets.planner import choose_executor, min_samples_of
 from cluster_assets.ports import FileRelation
 from cluster_assets.stages.blocks import measure_blocks
-from cluster_assets.stages.joins import Candidates, SqlJoin
+from cluster_assets.stages.joins import Candidates, Refinement, SqlJoin, sampled_places
 from cluster_assets.stages.recall import measure_recall
 
 if TYPE_CHECKING:
+    from cluster_assets.metrics import Comparison
     from cluster_assets.planner import Choice
     from cluster_assets.ports import WrittenFile
     from cluster_assets.stages.ledger import Attempt
     from cluster_assets.stages.stage import DayJob
 
+# A day that measures more pairs than this is written by region; below, one file is read in seconds.
+SHARDED_COMPARISONS = 100_000_000
+# A third to a tenth of the comparisons are near: some million pairs a file.
+COMPARISONS_A_SHARD = 25_000_000
 # One bit a hash tells little of an embedding, a minimum of a set much.
 _ROWS_OF_KIND = {"set": 4, "embedding": 12}
 
 
 class PairSearch:
-    """Finds the near pairs of a day.
+    """Finds the near pairs of a day."""
 
-    Args:
-        job: The day.
-        attempt: Where its files go.
-        points: The relation `points`.
-        count: Its rows.
-    """
+    def __init__(
+        self,
+        job: DayJob,
+        attempt: Attempt,
+        points: FileRelation,
+        count: int,
+        comparison: Comparison | None = None,
+        refinement: Refinement | None = None,
+    ) -> None:
+        """Nothing is run yet.
 
-    def __init__(self, job: DayJob, attempt: Attempt, points: FileRelation, count: int) -> None:
+        Args:
+            job: The day.
+            attempt: Where its files go.
+            points: The relation `points`.
+            count: Its rows.
+            comparison: What is compared; by default what the pipeline says.
+            refinement: Of the pairs that SQL lists; None leaves them as they are, by region where they are
+                many.
+        """
         self._job = job
         self._attempt = attempt
         self._points = points
         self._count = count
-        self._comparison = features.comparison_of(job.spec)
+        self._comparison = comparison or features.comparison_of(job.spec)
+        self._refinement = refinement
 
     def choose(self) -> Choice:
         """The executor for these points."""
@@ -67,7 +86,8 @@ class PairSearch:
 
     @cached_property
     def _join(self) -> SqlJoin:
-        return SqlJoin(self._job, self._attempt, metrics.plan(self._comparison), self._points)
+        plan = metrics.plan(self._comparison)
+        return SqlJoin(self._job, self._attempt, plan, self._points, self._refinement)
 
     @cached_property
     def _cells(self) -> SqlJoin:
@@ -90,7 +110,17 @@ class PairSearch:
 
     def _list(self) -> Candidates:
         self._join.refuse_too_many(self._comparison, self._count)
+        if self._refinement is None and self._join.count_comparisons() > SHARDED_COMPARISONS:
+            return self._by_region().write()
         return self._join.write()
+
+    def _by_region(self) -> SqlJoin:
+        """The same join, its pairs in a file for each region, so that many invocations can share them."""
+        shards = min(MOST_SHARDS, -(-self._join.count_comparisons() // COMPARISONS_A_SHARD))
+        names = place_columns(self._comparison)
+        sample = sampled_places(self._job, self._points, names, self._count)
+        by_region = Refinement(lambda pairs: sharded(pairs, names, sample, shards), {}, SHARDED_CANDIDATES)
+        return self._join.refined(by_region)
 
     def _certify(self) -> Candidates:
         return replace(

@@ -127,7 +127,11 @@ def take_ours(case: Case, points: Path) -> None:
 
     os.environ["CLUSTER_WORKER_SLOTS"] = "1"
     few = points.with_name("few.parquet")
-    duckdb.sql(f"COPY (SELECT * FROM '{points}' WHERE point_id < 2000) TO '{few}' (FORMAT parquet)")
+    # A tenth has the same executor, so that its statements are known.
+    tenth = (
+        f"SELECT * FROM '{points}' WHERE point_id < (SELECT greatest(2000, count(*) // 10) FROM '{points}')"
+    )
+    duckdb.sql(f"COPY ({tenth}) TO '{few}' (FORMAT parquet)")
     spec = stages.pipeline(**case.attributes)
     with (
         tempfile.TemporaryDirectory(dir=points.parent) as home,

@@ -1,4 +1,4 @@
-"""Time and peak memory of the worker against scipy and scikit-learn on the same candidate pairs.
+"""Time and peak memory of the worker against scipy, scikit-learn, Splink and rustworkx on the same pairs.
 
 Every run is a fresh process that reads the Parquet files; imports are not counted. Rounds alternate
 between the competitors, so that a busy machine is unkind to all of them alike; the table shows medians.
@@ -48,13 +48,13 @@ class Graph:
 
 @dataclass(frozen=True)
 class Case:
-    """A graph, the worker's algorithm for it, and the peer that does the same in memory."""
+    """A graph, the worker's algorithm for it, and the peers that do the same in memory."""
 
     name: str
     points: int
     make: Callable[[int], Graph]
     algorithm: dict[str, Any]
-    peer: str
+    peers: tuple[str, ...]
 
 
 def near_pairs(points: int) -> Graph:
@@ -92,13 +92,14 @@ def _anywhere(ends: NDArray[np.int64]) -> Graph:
 
 _DBSCAN = {"type": "dbscan", "min_samples": MIN_SAMPLES}
 _COMPONENTS = {"type": "connected_components"}
+_GRAPHS = ("scipy", "splink", "rustworkx")
 _SINGLE_LINKAGE = {"type": "single_linkage", "threshold": None}
 CASES = (
-    Case("dbscan, near pairs", 1_000_000, near_pairs, _DBSCAN, "sklearn"),
-    Case("components, near pairs", 1_000_000, near_pairs, _COMPONENTS, "scipy"),
-    Case("components, random pairs", 5_000_000, random_pairs, _COMPONENTS, "scipy"),
-    Case("components, one long chain", 5_000_000, chain_pairs, _COMPONENTS, "scipy"),
-    Case("single linkage, near pairs", 1_000_000, near_pairs, _SINGLE_LINKAGE, "scipy-tree"),
+    Case("dbscan, near pairs", 1_000_000, near_pairs, _DBSCAN, ("sklearn",)),
+    Case("components, near pairs", 1_000_000, near_pairs, _COMPONENTS, ("scipy", "splink")),
+    Case("components, random pairs", 5_000_000, random_pairs, _COMPONENTS, _GRAPHS),
+    Case("components, one long chain", 5_000_000, chain_pairs, _COMPONENTS, _GRAPHS),
+    Case("single linkage, near pairs", 1_000_000, near_pairs, _SINGLE_LINKAGE, ("scipy-tree",)),
 )
 
 
@@ -136,21 +137,60 @@ def run_shards(event: dict[str, Any]) -> NDArray[np.int64]:
     return run_worker(event | {"candidates": forests, "cores": cores and list(cores)})
 
 
-def run_cores(event: dict[str, Any]) -> NDArray[np.int64]:
-    """The core points, as SQL counts them before there are shards."""
+def run_rustworkx(event: dict[str, Any]) -> NDArray[np.int64]:
+    import rustworkx
+
+    a, b = (_column(event["candidates"][0], name) for name in ("point_a", "point_b"))
+    graph = rustworkx.PyGraph(multigraph=False)
+    graph.add_nodes_from(range(event["point_count"]))
+    graph.add_edges_from_no_data(list(zip(a.tolist(), b.tolist(), strict=True)))
+    labels = np.empty(event["point_count"], np.int64)
+    parts = sorted(rustworkx.connected_components(graph), key=min)
+    for number, part in enumerate(parts):
+        labels[np.fromiter(part, np.int64, len(part))] = number
+    return labels
+
+
+def run_splink(event: dict[str, Any]) -> NDArray[np.int64]:
     import duckdb
+    from splink import DuckDBAPI
+    from splink.clustering import cluster_pairwise_predictions_at_threshold
 
     with duckdb.connect() as connection:
-        connection.execute(
-            f"""
-            COPY (
-                SELECT point_id FROM (
-                    SELECT point_a AS point_id FROM read_parquet({event["shards"]})
-                    UNION ALL SELECT point_b FROM read_parquet({event["shards"]})
-                ) GROUP BY point_id HAVING count(*) + 1 >= {MIN_SAMPLES} ORDER BY point_id
-            ) TO '{event["core_files"][0]}' (FORMAT parquet)
-            """
+        connection.execute("SET threads=2")
+        connection.execute(f"CREATE TABLE nodes AS SELECT point_id FROM '{event['points'][0]}'")
+        connection.execute(f"CREATE TABLE edges AS SELECT point_a, point_b FROM '{event['candidates'][0]}'")
+        found = cluster_pairwise_predictions_at_threshold(
+            connection.table("nodes"),
+            connection.table("edges"),
+            db_api=DuckDBAPI(connection),
+            node_id_column_name="point_id",
+            edge_id_column_name_left="point_a",
+            edge_id_column_name_right="point_b",
         )
+        # A cluster is known by its smallest point; ours are numbered in that order.
+        first = connection.execute(
+            f"SELECT cluster_id AS c FROM {found.physical_name} ORDER BY point_id"
+        ).fetchnumpy()["c"]
+    labels: NDArray[np.int64] = np.unique(np.asarray(first, np.int64), return_inverse=True)[1]
+    return labels
+
+
+def run_cores(event: dict[str, Any]) -> NDArray[np.int64]:
+    """The core points, from the degrees in each shard."""
+    from lambda_worker.handler import handler
+
+    common = {"version": VERSION, "points": event["points"], "point_count": event["point_count"]}
+    degrees = [f"{shard}.degrees" for shard in event["shards"]]
+    asked = [
+        common | {"operation": "degrees", "candidates": [shard], "output": output}
+        for shard, output in zip(event["shards"], degrees, strict=True)
+    ]
+    cores = {"operation": "cores", "degrees": degrees, "min_samples": MIN_SAMPLES}
+    for one in (*asked, common | cores | {"output": event["core_files"][0]}):
+        reply = handler(one, None)
+        if not reply["ok"]:
+            raise SystemExit(reply["error"])
     return np.empty(0, np.int64)
 
 
@@ -196,6 +236,8 @@ RUNNERS = {
     "scipy": run_scipy,
     "scipy-tree": run_scipy_tree,
     "sklearn": run_sklearn,
+    "splink": run_splink,
+    "rustworkx": run_rustworkx,
 }
 
 
@@ -212,8 +254,10 @@ def run_here(runner: str, event: dict[str, Any]) -> None:
     import lambda_worker.handler  # noqa: F401
     from lambda_worker.memory import peak_memory_mb
 
-    if runner == "cores":
-        import duckdb  # noqa: F401
+    if runner == "splink":
+        import splink.clustering  # noqa: F401
+    if runner == "rustworkx":
+        import rustworkx  # noqa: F401
     if runner.startswith("scipy"):
         import scipy.sparse.csgraph  # noqa: F401
     if runner == "sklearn":
@@ -230,7 +274,7 @@ def compare(case: Case, folder: Path, scale: float, rounds: int) -> None:
     n = int(case.points * scale)
     graph = case.make(n)
     event = write_case(case, graph, n, folder)
-    runs: dict[str, list[dict[str, Any]]] = {"worker": [], "shards": [], case.peer: []}
+    runs: dict[str, list[dict[str, Any]]] = {runner: [] for runner in ("worker", "shards", *case.peers)}
     for _ in range(rounds):
         before = 0.0
         if case.algorithm["type"] == "dbscan":
@@ -243,12 +287,13 @@ def compare(case: Case, folder: Path, scale: float, rounds: int) -> None:
         seconds = statistics.median(result["seconds"] for result in results)
         peak = max(result["peak_mb"] for result in results)
         print(f"  {runner:10} {seconds:7.2f} s  {peak:7.0f} MiB peak")
-    for own in ("worker", "shards"):
-        ratios = [
-            theirs["seconds"] / ours["seconds"]
-            for ours, theirs in zip(runs[own], runs[case.peer], strict=True)
-        ]
-        print(f"  {case.peer} / {own}: {statistics.median(ratios):.2f} in time")
+    for peer in case.peers:
+        for own in ("worker", "shards"):
+            ratios = [
+                theirs["seconds"] / ours["seconds"]
+                for ours, theirs in zip(runs[own], runs[peer], strict=True)
+            ]
+            print(f"  {peer} / {own}: {statistics.median(ratios):.2f} in time")
     digests = {result["labels"] for results in runs.values() for result in results}
     print(f"  labels {'equal' if len(digests) == 1 else 'DIFFER'}")
 

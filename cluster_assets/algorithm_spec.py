@@ -96,7 +96,7 @@ class KMeans(Part):
 
 
 class MiniBatchKMeans(Part):
-    """K-means in one pass over the points, a batch at a time."""
+    """K-means a batch at a time, until a pass over the points makes it no better."""
 
     type: Literal["minibatch_kmeans"]
     n_clusters: int = Field(ge=1, le=10_000)

@@ -10,8 +10,11 @@ from cluster_assets.domain.digests import digest_of
 from cluster_assets.domain.errors import UpstreamMissingError
 from cluster_assets.domain.prices import AthenaPrice, LambdaPrice, billed_bytes
 from cluster_assets.stages.candidates import CandidatesStage
+from cluster_assets.stages.forests import ShardSizes
 from cluster_assets.stages.source import locate_source
 from cluster_assets.stages.way import STAGES
+from lambda_worker.contract.memory import cluster_memory_mb
+from lambda_worker.contract.timing import cluster_seconds
 
 if TYPE_CHECKING:
     from cluster_assets.domain.manifests import Manifest
@@ -19,11 +22,6 @@ if TYPE_CHECKING:
     from cluster_assets.stages.ledger import Ledger
     from cluster_assets.stages.stage import DayJob, Stage
 
-# Measured with benchmarks/bench_worker.py on a 2-core machine: 8.1M pairs of 1M points in 3.5 s and 85 MiB.
-_WORKER_BASE_MB = 62
-_WORKER_BYTES_PER_POINT = 24
-_WORKER_SECONDS_PER_PAIR = 0.45e-6
-_WORKER_START_SECONDS = 0.3
 # Statements of a day that read little: each is billed as the smallest query.
 _SMALL_STATEMENTS = 8
 
@@ -59,8 +57,8 @@ class DayEstimate:
         bytes_to_scan: Bytes of the column chunks the statements over the source read.
         pairs: None before any day of the pipeline was computed.
         pairs_limit: `limits.max_pairs`.
-        invocations: Of the worker for the clusters.
-        worker_memory_mb: Predicted highest memory of an invocation.
+        invocations: Of the worker for the clusters, at most: were every compared pair near.
+        worker_memory_mb: Predicted highest memory of an invocation that labels the points.
         worker_seconds: Predicted, of all invocations.
         athena_usd: List price of the statements, were they run by Athena.
         lambda_usd: List price of the invocations, were they run by Lambda.
@@ -95,7 +93,8 @@ def estimate_day(job: DayJob) -> DayEstimate:
     scan = job.backend.engine.scan_bytes(source.relation, features.needed_columns(job.spec))
     stages = {stage.name: state for stage, state in _states(job)}
     pairs = _pairs(job, fresh=stages["points"] == PUBLISHED)
-    seconds = _worker_seconds(pairs)
+    shards = _shards(job, pairs)
+    seconds = _worker_seconds(job, pairs) * (1 if shards == 1 else 2)
     memory = job.spec.limits.memory_mb
     runs = stages["clusters"] == TO_COMPUTE
     return DayEstimate(
@@ -107,11 +106,11 @@ def estimate_day(job: DayJob) -> DayEstimate:
         bytes_to_scan=scan,
         pairs=pairs,
         pairs_limit=job.spec.limits.max_pairs,
-        invocations=1,
-        worker_memory_mb=_WORKER_BASE_MB + (pairs.points * _WORKER_BYTES_PER_POINT >> 20 if pairs else 0),
+        invocations=1 if shards == 1 else 2 * shards + 2,
+        worker_memory_mb=round(cluster_memory_mb(pairs.points if pairs else 0)),
         worker_seconds=round(seconds, 3),
         athena_usd=_athena_dollars(stages, scan),
-        lambda_usd=LambdaPrice().dollars(memory, seconds, 1) if runs else 0.0,
+        lambda_usd=LambdaPrice().dollars(memory, seconds, 2 * shards) if runs else 0.0,
     )
 
 
@@ -167,9 +166,18 @@ def _number(manifest: Manifest, name: str) -> int | None:
     return int(manifest.metrics[name]) if name in manifest.metrics else None
 
 
-def _worker_seconds(pairs: Pairs | None) -> float:
+def _worker_seconds(job: DayJob, pairs: Pairs | None) -> float:
     """Seconds of the worker were every compared pair near: an upper bound of the model."""
-    return _WORKER_START_SECONDS + ((pairs.comparisons or 0) if pairs else 0) * _WORKER_SECONDS_PER_PAIR
+    points, compared = (pairs.points, pairs.comparisons or 0) if pairs else (0, 0)
+    return cluster_seconds(job.spec.algorithm.type, points, compared)
+
+
+def _shards(job: DayJob, pairs: Pairs | None) -> int:
+    """Shards of the day, by the same bound."""
+    sizes = ShardSizes.within(job.spec.limits.timeout_s)
+    if _worker_seconds(job, pairs) <= sizes.one_s:
+        return 1
+    return -(-(pairs.comparisons or 0) // sizes.shard_rows) if pairs else 1
 
 
 def _athena_dollars(stages: dict[str, str], scan: int) -> float:

@@ -28,8 +28,11 @@ class Labels:
             member) point id, -1 is noise.
         role: Shape (points,), uint8 codes of `ROLES`.
         clusters: Number of clusters.
+        probability: Shape (points,), float64: how surely each point belongs to its cluster; None for
+            algorithms without one.
     """
 
     cluster: NDArray[np.signedinteger]
     role: NDArray[np.uint8]
     clusters: int
+    probability: NDArray[np.float64] | None = None

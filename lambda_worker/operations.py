@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from lambda_worker.contract import (
     ClusterEvent,
     ClusterReply,
+    ComponentsEvent,
+    ComponentsReply,
     ContractError,
     CoresEvent,
     CoresReply,
@@ -25,8 +27,36 @@ from lambda_worker.contract import (
     ForestReply,
     MeasureEvent,
     MeasureReply,
+    NumberEvent,
+    PackEvent,
+    PackReply,
     Reply,
 )
+from lambda_worker.contract.centroids import (
+    AssignEvent,
+    AssignReply,
+    CentresEvent,
+    CentresReply,
+    GatherEvent,
+    LearnEvent,
+    LearnReply,
+    RoundEvent,
+    RoundReply,
+    SampleEvent,
+    SampleReply,
+    SeedEvent,
+    SeedReply,
+)
+from lambda_worker.contract.hierarchies import (
+    CoreDistancesEvent,
+    CoreDistancesReply,
+    HdbscanEvent,
+    HdbscanReply,
+    NeighboursEvent,
+    NeighboursReply,
+)
+from lambda_worker.contract.mean_shift import ClimbEvent, ClimbReply, PeaksEvent
+from lambda_worker.contract.reachability import ExtractEvent, OrderEvent, OrderReply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +92,23 @@ OPERATIONS = {
         Operation(CoresEvent, CoresReply, "degrees:find_cores"),
         Operation(ForestEvent, ForestReply, "forests:reduce_shard"),
         Operation(DendrogramEvent, DendrogramReply, "forests:draw_dendrogram"),
+        Operation(PackEvent, PackReply, "components.packing:pack_components"),
+        Operation(ComponentsEvent, ComponentsReply, "components.bins:cluster_components"),
+        Operation(NumberEvent, ClusterReply, "components.numbering:number_clusters"),
+        Operation(OrderEvent, OrderReply, "components.optics_bins:order_bin"),
+        Operation(ExtractEvent, ClusterReply, "components.optics_clusters:extract_clusters"),
+        Operation(ClimbEvent, ClimbReply, "components.mean_shift_bins:climb_bin"),
+        Operation(PeaksEvent, ClusterReply, "components.mean_shift_peaks:label_by_peaks"),
+        Operation(SampleEvent, SampleReply, "centroids.sampling:sample_shard"),
+        Operation(SeedEvent, SeedReply, "centroids.seeding:choose_centres"),
+        Operation(RoundEvent, RoundReply, "centroids.rounds:reduce_round"),
+        Operation(CentresEvent, CentresReply, "centroids.centres:move_centres"),
+        Operation(AssignEvent, AssignReply, "centroids.rounds:assign_points"),
+        Operation(GatherEvent, ClusterReply, "centroids.gather:gather_labels"),
+        Operation(LearnEvent, LearnReply, "centroids.learning:learn_clusters"),
+        Operation(NeighboursEvent, NeighboursReply, "hierarchy.core_distances:keep_neighbours"),
+        Operation(CoreDistancesEvent, CoreDistancesReply, "hierarchy.core_distances:find_core_distances"),
+        Operation(HdbscanEvent, HdbscanReply, "hierarchy.hdbscan:cluster_hierarchy"),
     )
 }
 

@@ -27,7 +27,7 @@ from lambda_worker.labels import ROLES, Labels
 from lambda_worker.storage import local_copy, written_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -43,6 +43,7 @@ _LABELS_SCHEMA = Schema(
         Field("role", DataType.utf8(), nullable=False),
     ]
 )
+_PROBABILITY = Field("probability", DataType.float64(), nullable=False)
 _PAIRS_SCHEMA = Schema(
     [
         Field("point_a", DataType.int64(), nullable=False),
@@ -69,19 +70,8 @@ def read_bigints(
         InputError: The file is missing or not whole Parquet, or a column is missing, of another
             type or has nulls.
     """
-    with local_copy(address) as path:
-        _check_magic(path, address)
-        with _decoding(address):
-            reader = read_parquet(path, batch_size=batch_rows)
-        _check_columns(reader.schema, columns, address)
-        while True:
-            check_deadline()
-            with _decoding(address):
-                batch = next(reader, None)
-            if batch is None:
-                return
-            if batch.num_rows:
-                yield tuple(_values(batch, column, address) for column in columns)
+    for batch in read_rows(address, batch_rows, lambda schema: _check_columns(schema, columns, address)):
+        yield bigint_columns(batch, columns, address)
 
 
 def read_features(
@@ -102,12 +92,37 @@ def read_features(
         InputError: The file is missing or not whole Parquet, a column is missing, of another type or has
             nulls, a value is not finite, or arrays differ in length.
     """
+    lists = False
+
+    def check(schema: Schema) -> None:
+        nonlocal lists
+        _check_columns(schema, bigints, address)
+        lists = _check_features(schema, features, address)
+
+    for batch in read_rows(address, batch_rows, check):
+        numbers = bigint_columns(batch, bigints, address)
+        yield numbers, _vectors(batch, features, address, lists=lists)
+
+
+def read_rows(
+    address: str, batch_rows: int, check: Callable[[Schema], None] | None = None
+) -> Iterator[RecordBatch]:
+    """Stream a Parquet file, at most `batch_rows` rows at a time, never none.
+
+    Args:
+        address: The file.
+        batch_rows: Upper bound of the rows in memory at once.
+        check: Called with the schema before the first row; raises InputError.
+
+    Raises:
+        InputError: The file is missing or not whole Parquet.
+    """
     with local_copy(address) as path:
         _check_magic(path, address)
         with _decoding(address):
             reader = read_parquet(path, batch_size=batch_rows)
-        _check_columns(reader.schema, bigints, address)
-        lists = _check_features(reader.schema, features, address)
+        if check is not None:
+            check(reader.schema)
         while True:
             check_deadline()
             with _decoding(address):
@@ -115,8 +130,19 @@ def read_features(
             if batch is None:
                 return
             if batch.num_rows:
-                numbers = tuple(_values(batch, column, address) for column in bigints)
-                yield numbers, _vectors(batch, features, address, lists=lists)
+                yield batch
+
+
+def bigint_columns(
+    batch: RecordBatch, columns: tuple[str, ...], address: str
+) -> tuple[NDArray[np.int64], ...]:
+    """Named BIGINT columns of a batch, read-only, shape (rows,) each.
+
+    Raises:
+        InputError: A column is missing, of another type or has nulls.
+    """
+    _check_columns(batch.schema, columns, address)
+    return tuple(_values(batch, column, address) for column in columns)
 
 
 def write_pairs(
@@ -138,11 +164,14 @@ def write_pairs(
 def write_labels(address: str, labels: Labels) -> int:
     """Write `point_id, cluster, role` in point order as zstd Parquet; equal labels give equal bytes.
 
+    Labels with a probability have the column `probability DOUBLE` too.
+
     Returns:
         The size of the file in bytes.
     """
+    schema = _LABELS_SCHEMA if labels.probability is None else _LABELS_SCHEMA.append(_PROBABILITY)
     with written_whole(address) as path:
-        reader = RecordBatchReader.from_batches(_LABELS_SCHEMA, _label_batches(labels))
+        reader = RecordBatchReader.from_batches(schema, _label_batches(labels, schema))
         write_parquet(reader, path, compression="zstd(3)", skip_arrow_metadata=True)
         return path.stat().st_size
 
@@ -156,14 +185,17 @@ def _pair_batches(
         yield RecordBatch.from_arrays(columns, schema=_PAIRS_SCHEMA)
 
 
-def _label_batches(labels: Labels) -> Iterator[RecordBatch]:
+def _label_batches(labels: Labels, schema: Schema) -> Iterator[RecordBatch]:
     names = Array(list(ROLES), type=DataType.utf8())
     for start in range(0, len(labels.cluster), BATCH_ROWS):
-        cluster = labels.cluster[start : start + BATCH_ROWS]
+        rows = slice(start, start + BATCH_ROWS)
+        cluster = labels.cluster[rows]
         ids = np.arange(start, start + len(cluster), dtype=np.int64)
-        roles = names.take(Array.from_numpy(labels.role[start : start + BATCH_ROWS]))
+        roles = names.take(Array.from_numpy(labels.role[rows]))
         columns = [Array.from_numpy(ids), Array.from_numpy(cluster.astype(np.int64)), roles]
-        yield RecordBatch.from_arrays(columns, schema=_LABELS_SCHEMA)
+        if labels.probability is not None:
+            columns.append(Array.from_numpy(labels.probability[rows]))
+        yield RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _check_magic(path: Path, address: str) -> None:

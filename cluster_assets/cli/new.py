@@ -68,14 +68,28 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--metric", help="jaccard, euclidean, …; the first that fits the feature when left out."
         ),
-        click.option("--threshold", required=True, type=float, help="How far apart near pairs are at most."),
         click.option(
-            "--algorithm", default="dbscan", show_default=True, help="dbscan or connected_components."
+            "--threshold", type=float, help="How far apart near pairs are at most; not for kmeans and birch."
+        ),
+        click.option(
+            "--algorithm",
+            default="dbscan",
+            show_default=True,
+            metavar="TYPE",
+            help="dbscan, hdbscan, connected_components, single_linkage, agglomerative, optics, mean_shift, "
+            "kmeans, minibatch_kmeans, birch or sklearn.",
+        ),
+        click.option(
+            "--option",
+            "options",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="Of the algorithm, as n_clusters=8 or linkage=ward; repeat it. VALUE is YAML.",
         ),
         click.option(
             "--blocking", type=click.Choice(["auto", "join", "cells", "blocks", "lsh"]), default="auto"
         ),
-        click.option("--min-samples", type=int, help="Of dbscan; 5 when left out."),
+        click.option("--min-samples", type=int, help="Of dbscan, hdbscan and optics; 5 when left out."),
         click.option(
             "--start-date", metavar="YYYY-MM-DD", help="First day; the first in the data when left out."
         ),
@@ -136,12 +150,7 @@ def _attributes(name: str, given: Mapping[str, Any], start: str) -> dict[str, An
         "where": given["where"],
     }
     features = _features(given)
-    metrics = next((fitting for kind, fitting in METRICS_OF.items() if kind in features), ("euclidean",))
-    algorithm: dict[str, Any] = {"type": given["algorithm"]}
-    if given["algorithm"] == "dbscan":
-        algorithm["min_samples"] = 5 if given["min_samples"] is None else given["min_samples"]
-    elif given["min_samples"] is not None:
-        algorithm["min_samples"] = given["min_samples"]
+    algorithm = _algorithm(given)
     attributes = {
         "name": name,
         "description": given["description"] or None,
@@ -151,11 +160,35 @@ def _attributes(name: str, given: Mapping[str, Any], start: str) -> dict[str, An
         "entity": given["entity"],
         "features": features,
         "on_invalid": None if given["on_invalid"] == "fail" else given["on_invalid"],
-        "distance": {"metric": given["metric"] or metrics[0], "threshold": given["threshold"]},
+        "distance": _distance(given, features),
         "algorithm": algorithm,
         "blocking": {"type": given["blocking"]} if given["blocking"] != "auto" else None,
     }
     return {key: value for key, value in attributes.items() if value is not None}
+
+
+def _algorithm(given: Mapping[str, Any]) -> dict[str, Any]:
+    algorithm: dict[str, Any] = {"type": given["algorithm"]}
+    if given["min_samples"] is not None:
+        algorithm["min_samples"] = given["min_samples"]
+    elif given["algorithm"] == "dbscan":
+        algorithm["min_samples"] = 5
+    for option in given["options"]:
+        name, equals, value = option.partition("=")
+        if not (name and equals):
+            raise SpecError(f"--option {option!r} is no NAME=VALUE", remedy="write --option n_clusters=8")
+        algorithm[name] = yaml.safe_load(value)
+    return algorithm
+
+
+def _distance(given: Mapping[str, Any], features: Mapping[str, Any]) -> dict[str, Any] | None:
+    """None where neither a metric nor a threshold is given, as for k-means."""
+    if given["threshold"] is None:
+        if given["metric"] is not None:
+            raise SpecError("--metric needs --threshold", remedy="say how far apart near pairs are at most")
+        return None
+    fitting = next((metrics for kind, metrics in METRICS_OF.items() if kind in features), ("euclidean",))
+    return {"metric": given["metric"] or fitting[0], "threshold": given["threshold"]}
 
 
 def _features(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cluster_assets.algorithm_spec import COMPONENT_ALGORITHMS, Hdbscan
+from cluster_assets.algorithm_spec import CENTRE_ALGORITHMS, COMPONENT_ALGORITHMS, Hdbscan
 from cluster_assets.domain.digests import digest_of
 from cluster_assets.domain.errors import UpstreamMissingError
 from cluster_assets.domain.tables import (
@@ -17,10 +17,12 @@ from cluster_assets.domain.tables import (
 )
 from cluster_assets.ports import FileRelation
 from cluster_assets.sql_files import bind
+from cluster_assets.stages.centres import label_by_centres
 from cluster_assets.stages.components import ComponentLabels
 from cluster_assets.stages.forests import ForestLabels
 from cluster_assets.stages.invocations import Invocations
 from cluster_assets.stages.kept_tables import KeptTables
+from cluster_assets.stages.levels import LevelLabels
 from cluster_assets.stages.pinned_day import Labelled, PinnedDay
 from cluster_assets.stages.stage import StageOutput, sql_digest
 from lambda_worker.contract import VERSION
@@ -108,6 +110,10 @@ class ClustersWork:
         day = PinnedDay(self.job, attempt, self.points, self.candidates)
         spec = self.job.spec
         algorithm = spec.algorithm.model_dump(by_alias=True)
+        if isinstance(spec.algorithm, Hdbscan):
+            return LevelLabels(day, worker, spec.algorithm).label()
+        if isinstance(spec.algorithm, CENTRE_ALGORITHMS):
+            return label_by_centres(day, worker, algorithm)
         if isinstance(spec.algorithm, COMPONENT_ALGORITHMS):
             tables = KeptTables(self.job, "clusters", attempt, self._salt(attempt))
             return ComponentLabels(day, worker, tables, algorithm).label()

@@ -9,23 +9,18 @@ from cluster_assets import features
 from cluster_assets.domain.tables import BIN_PAIRS, BINS, bin_points_contract
 from cluster_assets.ports import FileRelation
 from cluster_assets.sql_files import bind
+from cluster_assets.stages.component_steps import BinFiles, steps_of
 from cluster_assets.stages.forests import ForestLabels
 from cluster_assets.stages.pinned_day import Labelled
-from lambda_worker.contract import (
-    ClusterReply,
-    ComponentsEvent,
-    ComponentsReply,
-    NumberEvent,
-    PackEvent,
-    PackReply,
-)
+from lambda_worker.contract import ClusterReply, PackEvent, PackReply
+from lambda_worker.contract.components import POINT_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from cluster_assets.domain.tables import TableContract
-    from cluster_assets.ports import WrittenFile
+    from cluster_assets.ports import Statement
     from cluster_assets.stages.dispatch import Answer
     from cluster_assets.stages.invocations import Invocations
     from cluster_assets.stages.kept_tables import KeptTables
@@ -63,14 +58,12 @@ class ComponentLabels:
         """
         day = self._day
         packed = self._pack()
-        parts = self._worker.run_named(self.bin_events(packed), ComponentsReply)
-        event = NumberEvent(
-            points=day.point_uris,
-            parts=tuple(answer.event.output for answer in parts),
-            point_count=day.point_count,
-            output="",
-        )
-        (answer,) = self._worker.run_named([event], ClusterReply)
+        steps = steps_of(self._algorithm)
+        events = [steps.bin_event(day, self._algorithm, files) for files in self._write_bins(packed)]
+        parts = self._worker.run_named(events, steps.bin_reply)
+        outputs = tuple(answer.event.output for answer in parts)
+        last = steps.last_event(day, self._algorithm, outputs)
+        (answer,) = self._worker.run_named([last], ClusterReply)
         return Labelled(
             uri=answer.event.output,
             clusters=answer.reply.clusters,
@@ -80,38 +73,28 @@ class ComponentLabels:
             bytes_scanned=self._tables.bytes_scanned,
         )
 
-    def bin_events(self, packed: Answer) -> list[ComponentsEvent]:
-        """An event for each bin, its points and pairs written by SQL."""
+    def _write_bins(self, packed: Answer) -> list[BinFiles]:
+        """The points and the pairs of each bin, brought together by SQL."""
         day = self._day
         columns = features.columns_of(day.job.spec.features)
         names = tuple(f'"{column.name}"' for column in columns)
         bins = FileRelation((packed.event.output,), columns=BINS.columns)
         count = len(packed.reply.bins)
         points = self._by_bin(
-            "clusters/bin_points.sql",
-            {"columns": names},
+            bind_range("clusters/bin_points.sql", {"columns": names}),
             {"points": day.points_relation, "bins": bins},
             bin_points_contract(columns),
             count,
         )
         pairs = self._by_bin(
-            "clusters/bin_pairs.sql", {}, {"candidates": day.pairs_relation, "bins": bins}, BIN_PAIRS, count
+            bind_range("clusters/bin_pairs.sql", {}),
+            {"candidates": day.pairs_relation, "bins": bins},
+            BIN_PAIRS,
+            count,
         )
-        near = day.job.spec.near
         return [
-            ComponentsEvent(
-                points=tuple(file.uri for file in points[number]),
-                candidates=tuple(file.uri for file in pairs[number]),
-                point_count=one.points,
-                kind=day.job.spec.features.kind,
-                columns=tuple(column.name for column in columns),
-                metric=near.metric,
-                threshold=near.threshold,
-                algorithm=self._algorithm,
-                output="",
-                seconds=round(one.seconds, 1),
-            )
-            for number, one in enumerate(packed.reply.bins)
+            BinFiles(foreseen, points[number], pairs[number])
+            for number, foreseen in enumerate(packed.reply.bins)
         ]
 
     def _pack(self) -> Answer:
@@ -127,25 +110,39 @@ class ComponentLabels:
             memory_mb=limits.memory_mb * _FILL,
             budget_s=min(_BIN_S, limits.timeout_s / 3),
             output="",
+            point_bytes=_point_bytes(day),
         )
         (answer,) = self._worker.run_named([event], PackReply)
         return answer
 
     def _by_bin(
         self,
-        path: str,
-        structure: Mapping[str, object],
+        statement: Callable[[int, int], Statement],
         relations: Mapping[str, FileRelation],
         table: TableContract,
         bins: int,
-    ) -> Mapping[int, Sequence[WrittenFile]]:
-        found: defaultdict[int, list[WrittenFile]] = defaultdict(list)
+    ) -> Mapping[int, tuple[str, ...]]:
+        """The files of each bin; none where it has no rows."""
+        found: defaultdict[int, tuple[str, ...]] = defaultdict(tuple)
         for first in range(0, bins, _BINS_A_STATEMENT):
             last = min(first + _BINS_A_STATEMENT, bins) - 1
-            statement = bind(path, structure=structure, values={"first": first, "last": last})
-            for file in self._tables.write(statement, relations, table):
-                found[int(file.partition or 0)].append(file)
+            for file in self._tables.write(statement(first, last), relations, table):
+                found[int(file.partition or 0)] += (file.uri,)
         return found
+
+
+def bind_range(path: str, structure: Mapping[str, object]) -> Callable[[int, int], Statement]:
+    """Makes the statement of a file for some bins."""
+    return lambda first, last: bind(path, structure=structure, values={"first": first, "last": last})
+
+
+def _point_bytes(day: PinnedDay) -> float:
+    """Bytes of the features of a point in memory, about."""
+    kind, table = day.job.spec.features.kind, day.points.tables["points"]
+    if kind in ("vector", "geo"):
+        return 8.0 * len(features.columns_of(day.job.spec.features))
+    # What the files take: compressed, but with the ids.
+    return max(POINT_BYTES, 2.0 * table.bytes / max(1, table.rows))
 
 
 def _numbers(packed: Answer) -> dict[str, int | float | str]:

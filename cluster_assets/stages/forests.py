@@ -121,9 +121,25 @@ class ForestLabels:
             clusters=answer.reply.clusters,
             core_points=answer.reply.core_points,
             noise_entities=answer.reply.noise_entities,
-            numbers={"shards": shards, "forest_pairs": sum(file.rows for file in files)},
+            numbers={
+                "shards": shards,
+                "forest_pairs": sum(file.rows for file in files),
+                **self._foreseen(answer.reply, files),
+            },
             tables={"dendrogram": (DENDROGRAM, self._draw(files))} if self._wants_dendrogram else {},
         )
+
+    def _foreseen(self, reply: ClusterReply, files: tuple[PairFile, ...]) -> dict[str, float]:
+        """What the models said of the last invocation, beside what it took."""
+        if reply.reused:
+            return {}
+        pairs = sum(file.rows for file in files)
+        return {
+            "label_seconds": round(reply.seconds, 3),
+            "label_seconds_foreseen": round(cluster_seconds(self._type, self._day.point_count, pairs), 3),
+            "label_memory_mb": reply.peak_memory_mb,
+            "label_memory_mb_foreseen": round(cluster_memory_mb(self._day.point_count), 1),
+        }
 
     @property
     def _wants_dendrogram(self) -> bool:

@@ -14,7 +14,7 @@ from cluster_assets.stages.layout import StageDay
 from lambda_worker.contract import CapacityError, Event, PairLimitError, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from cluster_assets.domain.manifests import Metric
     from cluster_assets.stages.stage import DayJob
@@ -120,6 +120,15 @@ class Invocations:
 
         return self.run([self._named(event) for event in events], reply, halves)
 
+    def folder_of(self, work: Mapping[str, Any]) -> str:
+        """A folder for results of some work, without a slash at its end."""
+        return f"{self._folder}/{digest_of({'work': work, 'salt': self._salt})}"
+
+    def address_of(self, event: Event) -> str:
+        """Where the output of an event goes: a name made from the work alone."""
+        work = {key: value for key, value in event.to_json().items() if key not in _NOT_WORK}
+        return f"{self._folder}/{digest_of({'event': work, 'salt': self._salt})}.parquet"
+
     def numbers(self) -> dict[str, Metric]:
         """For the day's metadata."""
         worked = [call for call in self.calls if not call.reused]
@@ -135,8 +144,7 @@ class Invocations:
         }
 
     def _named(self, event: Event) -> Event:
-        work = {key: value for key, value in event.to_json().items() if key not in _NOT_WORK}
-        output = f"{self._folder}/{digest_of({'event': work, 'salt': self._salt})}.parquet"
+        output = self.address_of(event)
         return replace(event, output=output, record=f"{output}.json")  # type: ignore[call-arg]
 
     def _note(self, answer: Answer) -> None:

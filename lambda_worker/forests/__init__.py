@@ -11,6 +11,7 @@ from lambda_worker.forests.files import MERGES, PAIRS, WEIGHTED_PAIRS, write_col
 from lambda_worker.forests.minimum import minimum_forest
 from lambda_worker.forests.spanning import SpanningForest
 from lambda_worker.graph import CandidatePairs, read_cores
+from lambda_worker.hierarchy.core_distances import read_core_distances
 from lambda_worker.parquet_io import BATCH_ROWS
 from lambda_worker.union_find import BLOCK_IDS
 
@@ -27,12 +28,15 @@ def reduce_shard(event: ForestEvent, batch_rows: int = BATCH_ROWS, fold_rows: in
     pairs = CandidatePairs(event.candidates, event.point_count, batch_rows, event.part)
     attachments = 0
     if event.kind == MINIMUM:
-        rows, written = write_columns(event.output, WEIGHTED_PAIRS, minimum_forest(pairs, fold_rows).blocks())
+        distances = event.core_distances
+        reach = None if distances is None else read_core_distances(distances, event.point_count, batch_rows)
+        forest = minimum_forest(pairs, fold_rows, reach)
+        rows, written = write_columns(event.output, WEIGHTED_PAIRS, forest.blocks())
     else:
         core = None if event.cores is None else read_cores(event.cores, event.point_count)
-        forest = SpanningForest(pairs, core, fold_rows)
-        rows, written = write_columns(event.output, PAIRS, forest.blocks())
-        attachments = forest.attachments
+        spanning = SpanningForest(pairs, core, fold_rows)
+        rows, written = write_columns(event.output, PAIRS, spanning.blocks())
+        attachments = spanning.attachments
     return ForestReply(ok=True, rows=rows, bytes=written, borders=attachments, pairs=pairs.count or 0)
 
 

@@ -5,6 +5,10 @@ added. So pairs are folded in, as many at a time as there are points, and memory
 Equal distances are ordered by (point_a, point_b). In this order no two pairs are equal, the minimum forest is
 unique, and so are its bytes.
 
+By mutual reachability (Campello, Moulavi, Sander, PAKDD 2013) a pair counts as far apart as the largest of
+its distance and the core distances of both. The largest of such a value and these core distances is that
+value: rows of a forest by mutual reachability may be weighted again, and stay as they are.
+
 A fold sorts, then goes through the order in portions (filter-Kruskal: Osipov, Sanders, Singler, ALENEX
 2009): what earlier portions have connected is dropped, the rest is done by rounds of Borůvka.
 """
@@ -57,23 +61,38 @@ class Edges:
             yield self.a[part], self.b[part], self.distance[part]
 
 
-def minimum_forest(pairs: CandidatePairs, fold_rows: int = FOLD_ROWS) -> Edges:
+def minimum_forest(
+    pairs: CandidatePairs, fold_rows: int = FOLD_ROWS, core: NDArray[np.float64] | None = None
+) -> Edges:
     """The minimum spanning forest of all pairs, ascending by (distance, a, b).
 
     Args:
         pairs: The pairs of the shard.
         fold_rows: Pairs of a fold; half as many as points where that is more, lest folding takes the time.
+        core: Shape (points,): core distances, for a forest by mutual reachability. Infinite for a point
+            that has none; its pairs are dropped.
     """
     rows = max(fold_rows, pairs.point_count // 2)
     buffer = _Buffer(index_type(pairs.point_count), rows)
     forest = buffer.drain()
-    for a, b, distance in pairs.weighted_batches():
+    for a, b, distance in pairs.weighted_batches() if core is None else _mutual_reachability(pairs, core):
         for start in range(0, len(a), rows):
             part = slice(start, start + rows)
             if not buffer.has_room(len(a[part])):
                 forest = _fold(forest, buffer.drain(), pairs.point_count, rows // _PORTION + 1)
             buffer.add(a[part], b[part], distance[part])
     return _fold(forest, buffer.drain(), pairs.point_count, rows // _PORTION + 1)
+
+
+def _mutual_reachability(
+    pairs: CandidatePairs, core: NDArray[np.float64]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]]:
+    """Pairs of two points with a core distance, by mutual reachability."""
+    for a, b, distance in pairs.weighted_batches():
+        far = np.maximum(core.take(a), core.take(b))
+        np.maximum(far, distance, out=far)
+        known = np.flatnonzero(far < np.inf)
+        yield a.take(known), b.take(known), far.take(known)
 
 
 class _Buffer:

@@ -52,11 +52,14 @@ PIPELINES: list[tuple[dict[str, Any], str, float, str]] = [
     (EMBEDDING, "cosine", 0.1, "blocks"),
     (EMBEDDING, "cosine", 0.1, "lsh"),
 ]  # fmt: skip
-# Blocks of a few points, so that there are some, with a halo; a recall on a sample; cores of one entity.
+# Blocks of a few points, so that there are some, with a halo; a recall on a sample; cores of one entity;
+# algorithms with statements of their own.
 OTHERS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     (MANY, {"metric": "euclidean", "threshold": 0.5}, {"type": "blocks", "points": 64}, DBSCAN),
     (EMBEDDING, {"metric": "cosine", "threshold": 0.1}, {"type": "lsh", "recall_sample": 100}, DBSCAN),
     (VECTOR, {"metric": "euclidean", "threshold": 0.5}, {"type": "cells"}, {"type": "connected_components"}),
+    (VECTOR, {"metric": "euclidean", "threshold": 0.5}, {"type": "join"}, {"type": "agglomerative"}),
+    (VECTOR, {"metric": "euclidean", "threshold": 0.5}, {"type": "join"}, {"type": "hdbscan"}),
 ]
 
 
@@ -100,7 +103,7 @@ def test_a_pipeline_gives_the_same_rows_on_both(
     assert runner.first_day() == DAY
 
 
-@pytest.mark.parametrize("pipeline", OTHERS, ids=["blocks", "recall", "cells"])
+@pytest.mark.parametrize("pipeline", OTHERS, ids=["blocks", "recall", "cells", "components", "levels"])
 def test_another_pipeline_gives_the_same_rows_on_both(
     both: Any,
     make_runner: Callable[..., Any],

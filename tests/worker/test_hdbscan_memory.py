@@ -1,0 +1,104 @@
+"""An invocation takes the memory that was predicted: each in a process of its own, and none loads scipy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from lambda_worker.contract import ForestEvent
+from lambda_worker.contract.hierarchies import CoreDistancesEvent, HdbscanEvent, NeighboursEvent
+from lambda_worker.contract.memory import (
+    core_distances_memory_mb,
+    hdbscan_memory_mb,
+    mutual_forest_memory_mb,
+    neighbours_memory_mb,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lambda_worker.contract import Event
+
+POINTS = 600_000
+PAIRS = 2_400_000
+SHARDS = 2
+PROGRAM = (
+    "import json, sys; from lambda_worker.handler import handler; "
+    "reply = handler(json.load(sys.stdin), None); "
+    "heavy = {'scipy', 'sklearn', 'pandas', 'pyarrow', 'duckdb', 'dagster', 'boto3', 'joblib'}; "
+    "print(json.dumps([reply, sorted(heavy & {name.partition('.')[0] for name in sys.modules})]))"
+)
+
+
+@pytest.fixture(scope="module")
+def day(new_day: Callable[[], Any]) -> Any:
+    """Points with 8 neighbours each, whose neighbours and forests stand ready too."""
+    day = new_day()
+    rng = np.random.default_rng(4)
+    a = np.sort(rng.integers(0, POINTS - 20, PAIRS))
+    pairs = np.stack([a, a + rng.integers(1, 20, PAIRS)], axis=1)
+    ids = np.arange(POINTS)
+    day.add_points(ids, np.where(ids % 10 == 0, 3, 1))
+    for part in np.array_split(np.arange(PAIRS), SHARDS):
+        day.add_pairs(pairs[part], rng.random(len(part)))
+    return day
+
+
+def answer(event: Event) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        input=json.dumps(event.to_json()),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    reply, heavy = json.loads(done.stdout)
+    assert reply["ok"], reply["error"]
+    assert heavy == []
+    return dict(reply)
+
+
+def test_each_step_takes_what_is_predicted(day: Any) -> None:
+    common: dict[str, Any] = {"points": tuple(day.points), "point_count": POINTS, "min_samples": 5}
+    neighbours, forests, rows, pairs = [], [], 0, 0
+    for k, shard in enumerate(day.candidates):
+        neighbours.append(str(day.folder / f"neighbours-{k}.parquet"))
+        event: Event = NeighboursEvent(candidates=(shard,), output=neighbours[-1], **common)
+        reply = answer(event)
+        predicted = neighbours_memory_mb(POINTS, PAIRS // SHARDS, reply["rows"])
+        assert reply["peak_memory_mb"] == pytest.approx(predicted, rel=0.25)
+        rows += reply["rows"]
+
+    cores = (str(day.folder / "cores.parquet"),)
+    reply = answer(CoreDistancesEvent(neighbours=tuple(neighbours), output=cores[0], **common))
+    assert reply["peak_memory_mb"] == pytest.approx(core_distances_memory_mb(POINTS, rows), rel=0.25)
+
+    for k, shard in enumerate(day.candidates):
+        forests.append(str(day.folder / f"forest-{k}.parquet"))
+        event = ForestEvent(
+            kind="minimum",
+            candidates=(shard,),
+            point_count=POINTS,
+            output=forests[-1],
+            core_distances=cores,
+        )
+        reply = answer(event)
+        predicted = mutual_forest_memory_mb(POINTS, PAIRS // SHARDS)
+        assert reply["peak_memory_mb"] == pytest.approx(predicted, rel=0.25)
+        pairs += reply["rows"]
+
+    event = HdbscanEvent(
+        points=tuple(day.points),
+        forests=tuple(forests),
+        core_distances=cores,
+        point_count=POINTS,
+        algorithm={"type": "hdbscan", "min_cluster_size": 5},
+        threshold=1.0,
+        output=str(day.output),
+    )
+    assert answer(event)["peak_memory_mb"] == pytest.approx(hdbscan_memory_mb(POINTS, pairs), rel=0.25)

@@ -11,21 +11,20 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lambda_worker.contract.forests import ALL_ROWS, part_field
 from lambda_worker.contract.messages import (
+    ALL_ROWS,
     ContractError,
     Event,
     Reply,
-    count_field,
+    count_from,
     number_field,
-    object_field,
-    positive_field,
-    text_field,
     texts_field,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from lambda_worker.contract.messages import Readers
 
 LEVEL_BITS = 24
 """An exact sum is the sum of n * 2**(-24 * level) over pairs (level, n) of whole numbers."""
@@ -55,6 +54,20 @@ def rounded_sum(parts: Iterable[ExactSum]) -> float:
         return sys.float_info.max
 
 
+def _columns(value: object, name: str) -> tuple[str, ...]:
+    columns = texts_field(value, name)
+    if not columns:
+        raise ContractError(f"{name} must name at least one feature column")
+    return columns
+
+
+def _tolerance(value: object, name: str) -> float:
+    number = number_field(value, name)
+    if number < 0:
+        raise ContractError(f"{name} must be a number >= 0, not {number:g}")
+    return number
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleEvent(Event):
     """Choose a sample of a shard, and add up what the spread of the points follows from.
@@ -73,6 +86,7 @@ class SampleEvent(Event):
     """
 
     operation: ClassVar[str] = "sample"
+    readers: ClassVar[Readers] = {"columns": _columns, "n_clusters": count_from(1)}
 
     points: tuple[str, ...]
     columns: tuple[str, ...]
@@ -81,16 +95,6 @@ class SampleEvent(Event):
     output: str
     sums: str
     part: tuple[int, int] = ALL_ROWS
-
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        return {
-            **_shard_fields(body),
-            "n_clusters": _from_one(body["n_clusters"], "n_clusters"),
-            "seed": count_field(body["seed"], "seed"),
-            "output": text_field(body["output"], "output"),
-            "sums": text_field(body["sums"], "sums"),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +121,11 @@ class SeedEvent(Event):
     """
 
     operation: ClassVar[str] = "seed"
+    readers: ClassVar[Readers] = {
+        "point_count": count_from(1),
+        "n_clusters": count_from(1),
+        "tol": _tolerance,
+    }
 
     samples: tuple[str, ...]
     sums: tuple[str, ...]
@@ -125,21 +134,6 @@ class SeedEvent(Event):
     seed: int
     tol: float
     output: str
-
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        tol = number_field(body["tol"], "tol")
-        if tol < 0:
-            raise ContractError(f"tol must be a number >= 0, not {tol:g}")
-        return {
-            "samples": texts_field(body["samples"], "samples"),
-            "sums": texts_field(body["sums"], "sums"),
-            "point_count": _from_one(body["point_count"], "point_count"),
-            "n_clusters": _from_one(body["n_clusters"], "n_clusters"),
-            "seed": count_field(body["seed"], "seed"),
-            "tol": tol,
-            "output": text_field(body["output"], "output"),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +175,7 @@ class RoundEvent(Event):
     """
 
     operation: ClassVar[str] = "round"
+    readers: ClassVar[Readers] = {"columns": _columns}
 
     points: tuple[str, ...]
     columns: tuple[str, ...]
@@ -188,13 +183,6 @@ class RoundEvent(Event):
     output: str
     farthest: str
     part: tuple[int, int] = ALL_ROWS
-
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        return {
-            **_shard_fields(body),
-            **{name: text_field(body[name], name) for name in ("centres", "output", "farthest")},
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +212,7 @@ class CentresEvent(Event):
     """
 
     operation: ClassVar[str] = "centres"
+    readers: ClassVar[Readers] = {"point_count": count_from(1)}
 
     centres: str
     sums: tuple[str, ...]
@@ -231,17 +220,6 @@ class CentresEvent(Event):
     point_count: int
     tolerance: float
     output: str
-
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "centres": text_field(body["centres"], "centres"),
-            "sums": texts_field(body["sums"], "sums"),
-            "farthest": texts_field(body["farthest"], "farthest"),
-            "point_count": _from_one(body["point_count"], "point_count"),
-            "tolerance": number_field(body["tolerance"], "tolerance"),
-            "output": text_field(body["output"], "output"),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,19 +257,13 @@ class AssignEvent(Event):
     """
 
     operation: ClassVar[str] = "assign"
+    readers: ClassVar[Readers] = {"columns": _columns}
 
     points: tuple[str, ...]
     columns: tuple[str, ...]
     centres: str
     output: str
     part: tuple[int, int] = ALL_ROWS
-
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        return {
-            **_shard_fields(body),
-            **{name: text_field(body[name], name) for name in ("centres", "output")},
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,14 +301,6 @@ class GatherEvent(Event):
     point_count: int
     output: str
 
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "parts": texts_field(body["parts"], "parts"),
-            "point_count": count_field(body["point_count"]),
-            "output": text_field(body["output"], "output"),
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnEvent(Event):
@@ -353,6 +317,7 @@ class LearnEvent(Event):
     """
 
     operation: ClassVar[str] = "learn"
+    readers: ClassVar[Readers] = {"columns": _columns, "point_count": count_from(1)}
 
     points: tuple[str, ...]
     columns: tuple[str, ...]
@@ -360,17 +325,6 @@ class LearnEvent(Event):
     algorithm: dict[str, Any]
     memory_mb: float
     output: str
-
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "points": texts_field(body["points"], "points"),
-            "columns": _columns(body["columns"]),
-            "point_count": _from_one(body["point_count"], "point_count"),
-            "algorithm": object_field(body["algorithm"], "algorithm"),
-            "memory_mb": positive_field(body["memory_mb"], "memory_mb"),
-            "output": text_field(body["output"], "output"),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -392,25 +346,3 @@ class LearnReply(Reply):
     iterations: int = 0
     inertia: float = 0.0
     subclusters: int = 0
-
-
-def _shard_fields(body: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "points": texts_field(body["points"], "points"),
-        "columns": _columns(body["columns"]),
-        "part": part_field(body.get("part", list(ALL_ROWS))),
-    }
-
-
-def _columns(value: object) -> tuple[str, ...]:
-    columns = texts_field(value, "columns")
-    if not columns:
-        raise ContractError("columns must name at least one feature column")
-    return columns
-
-
-def _from_one(value: object, name: str) -> int:
-    count = count_field(value, name)
-    if count < 1:
-        raise ContractError(f"{name} must be a number >= 1, not {count}")
-    return count

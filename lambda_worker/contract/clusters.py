@@ -5,15 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from lambda_worker.contract.messages import (
-    Event,
-    Reply,
-    count_field,
-    object_field,
-    optional_texts_field,
-    text_field,
-    texts_field,
-)
+from lambda_worker.contract.messages import Event, Reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,17 +32,6 @@ class ClusterEvent(Event):
     output: str
     algorithm: dict[str, Any]
     cores: tuple[str, ...] | None = None
-
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "points": texts_field(body["points"], "points"),
-            "candidates": texts_field(body["candidates"], "candidates"),
-            "point_count": count_field(body["point_count"]),
-            "output": text_field(body["output"], "output"),
-            "algorithm": object_field(body["algorithm"], "algorithm"),
-            "cores": optional_texts_field(body.get("cores"), "cores"),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,17 +7,12 @@ bin together, a `ComponentsEvent` for each bin clusters its components, and `num
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from lambda_worker.contract.messages import (
-    Event,
-    Reply,
-    count_field,
-    object_field,
-    positive_field,
-    text_field,
-    texts_field,
-)
+from lambda_worker.contract.messages import Event, Reply, positive_field
+
+if TYPE_CHECKING:
+    from lambda_worker.contract.messages import Readers
 
 POINT_BYTES = 64.0
 """Features of a point where nobody counted: eight numbers or tokens."""
@@ -43,6 +38,7 @@ class PackEvent(Event):
     """
 
     operation: ClassVar[str] = "pack"
+    readers: ClassVar[Readers] = {"budget_s": positive_field, "point_bytes": positive_field}
 
     points: tuple[str, ...]
     labels: tuple[str, ...]
@@ -53,20 +49,6 @@ class PackEvent(Event):
     budget_s: float
     output: str
     point_bytes: float = POINT_BYTES
-
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "points": texts_field(body["points"], "points"),
-            "labels": texts_field(body["labels"], "labels"),
-            "candidates": texts_field(body["candidates"], "candidates"),
-            "point_count": count_field(body["point_count"]),
-            "algorithm": object_field(body["algorithm"], "algorithm"),
-            "memory_mb": positive_field(body["memory_mb"], "memory_mb"),
-            "budget_s": positive_field(body["budget_s"], "budget_s"),
-            "output": text_field(body["output"], "output"),
-            "point_bytes": positive_field(body.get("point_bytes", POINT_BYTES), "point_bytes"),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,20 +116,6 @@ class ComponentsEvent(Event):
     algorithm: dict[str, Any]
     output: str
 
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "points": texts_field(body["points"], "points"),
-            "candidates": texts_field(body["candidates"], "candidates"),
-            "point_count": count_field(body["point_count"]),
-            "kind": text_field(body["kind"], "kind"),
-            "columns": texts_field(body["columns"], "columns"),
-            "metric": text_field(body["metric"], "metric"),
-            "threshold": positive_field(body["threshold"], "threshold"),
-            "algorithm": object_field(body["algorithm"], "algorithm"),
-            "output": text_field(body["output"], "output"),
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComponentsReply(Reply):
@@ -176,12 +144,3 @@ class NumberEvent(Event):
     parts: tuple[str, ...]
     point_count: int
     output: str
-
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "points": texts_field(body["points"], "points"),
-            "parts": texts_field(body["parts"], "parts"),
-            "point_count": count_field(body["point_count"]),
-            "output": text_field(body["output"], "output"),
-        }

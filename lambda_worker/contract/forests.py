@@ -8,17 +8,12 @@ is left.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from lambda_worker.contract.messages import (
-    ContractError,
-    Event,
-    Reply,
-    count_field,
-    optional_texts_field,
-    text_field,
-    texts_field,
-)
+from lambda_worker.contract.messages import ALL_ROWS, ContractError, Event, Reply, count_field
+
+if TYPE_CHECKING:
+    from lambda_worker.contract.messages import Readers
 
 SPANNING, MINIMUM = "spanning", "minimum"
 
@@ -34,7 +29,13 @@ FOLD_ROWS = 1 << 20
 MOST_POINTS = 3_037_000_499
 """A pair of ids is one 64-bit key below this; the square root of 2^63."""
 
-ALL_ROWS = (0, 1)
+
+def points_field(value: object, name: str) -> int:
+    """A number of points of which two are one 64-bit key; raises ContractError otherwise."""
+    points = count_field(value, name)
+    if points > MOST_POINTS:
+        raise ContractError(f"a forest has at most {MOST_POINTS} points, not {points}")
+    return points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class ForestEvent(Event):
     """
 
     operation: ClassVar[str] = "forest"
+    readers: ClassVar[Readers] = {"point_count": points_field}
 
     kind: str
     candidates: tuple[str, ...]
@@ -65,25 +67,13 @@ class ForestEvent(Event):
     core_distances: tuple[str, ...] | None = None
     part: tuple[int, int] = ALL_ROWS
 
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        kind, cores = text_field(body["kind"], "kind"), optional_texts_field(body.get("cores"), "cores")
-        distances = optional_texts_field(body.get("core_distances"), "core_distances")
-        if kind not in (SPANNING, MINIMUM):
-            raise ContractError(f"kind must be {SPANNING} or {MINIMUM}, not {kind!r}")
-        if kind == MINIMUM and cores is not None:
+    def __post_init__(self) -> None:
+        if self.kind not in (SPANNING, MINIMUM):
+            raise ContractError(f"kind must be {SPANNING} or {MINIMUM}, not {self.kind!r}")
+        if self.kind == MINIMUM and self.cores is not None:
             raise ContractError("a minimum forest is of all pairs: cores must be null")
-        if kind == SPANNING and distances is not None:
+        if self.kind == SPANNING and self.core_distances is not None:
             raise ContractError("a spanning forest keeps no distance: core_distances must be null")
-        return {
-            "kind": kind,
-            "candidates": texts_field(body["candidates"], "candidates"),
-            "point_count": _point_count(body["point_count"]),
-            "output": text_field(body["output"], "output"),
-            "cores": cores,
-            "core_distances": distances,
-            "part": part_field(body.get("part", list(ALL_ROWS))),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,16 +114,6 @@ class DegreesEvent(Event):
     output: str
     part: tuple[int, int] = ALL_ROWS
 
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "points": texts_field(body["points"], "points"),
-            "candidates": texts_field(body["candidates"], "candidates"),
-            "point_count": count_field(body["point_count"]),
-            "output": text_field(body["output"], "output"),
-            "part": part_field(body.get("part", list(ALL_ROWS))),
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DegreesReply(Reply):
@@ -164,16 +144,6 @@ class CoresEvent(Event):
     min_samples: int
     output: str
 
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "points": texts_field(body["points"], "points"),
-            "degrees": texts_field(body["degrees"], "degrees"),
-            "point_count": count_field(body["point_count"]),
-            "min_samples": count_field(body["min_samples"], "min_samples"),
-            "output": text_field(body["output"], "output"),
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoresReply(Reply):
@@ -196,18 +166,11 @@ class DendrogramEvent(Event):
     """
 
     operation: ClassVar[str] = "dendrogram"
+    readers: ClassVar[Readers] = {"point_count": points_field}
 
     forests: tuple[str, ...]
     point_count: int
     output: str
-
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "forests": texts_field(body["forests"], "forests"),
-            "point_count": _point_count(body["point_count"]),
-            "output": text_field(body["output"], "output"),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,20 +186,3 @@ class DendrogramReply(Reply):
     rows: int = 0
     bytes: int = 0
     pairs: int = 0
-
-
-def part_field(value: object) -> tuple[int, int]:
-    """`[k, n]` with 0 <= k < n; raises ContractError otherwise."""
-    if not isinstance(value, list) or len(value) != len(ALL_ROWS):
-        raise ContractError(f"part must be [k, n], not {value!r}")
-    number, parts = (count_field(item, "part") for item in value)
-    if number >= parts:
-        raise ContractError(f"part must be [k, n] with k < n, not {value!r}")
-    return number, parts
-
-
-def _point_count(value: object) -> int:
-    points = count_field(value)
-    if points > MOST_POINTS:
-        raise ContractError(f"a forest has at most {MOST_POINTS} points, not {points}")
-    return points

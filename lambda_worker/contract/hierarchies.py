@@ -18,22 +18,39 @@ One component is always final, so the levels end at the latest when the radius s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from lambda_worker.contract.forests import ALL_ROWS, MOST_POINTS, part_field
+from lambda_worker.contract.forests import points_field
 from lambda_worker.contract.messages import (
+    ALL_ROWS,
     ContractError,
     Event,
     Reply,
     count_field,
-    object_field,
-    positive_field,
-    text_field,
-    texts_field,
+    optional,
 )
+
+if TYPE_CHECKING:
+    from lambda_worker.contract.messages import Readers
 
 MOST_SAMPLES = 2**31 - 1
 """`min_samples` is at most this: sums of that many neighbours stay whole 64-bit numbers."""
+
+
+def _samples(value: object, name: str) -> int:
+    samples = count_field(value, name)
+    if not 1 <= samples <= MOST_SAMPLES:
+        raise ContractError(f"{name} must be in 1..{MOST_SAMPLES}, not {samples}")
+    return samples
+
+
+def _span(value: object, name: str) -> tuple[int, int]:
+    if not isinstance(value, list) or len(value) != len(("first", "end")):
+        raise ContractError(f"{name} must be [first, end], not {value!r}")
+    first, end = (count_field(item, name) for item in value)
+    if first > end:
+        raise ContractError(f"{name} must be [first, end] with first <= end, not {value!r}")
+    return first, end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +70,7 @@ class NeighboursEvent(Event):
     """
 
     operation: ClassVar[str] = "neighbours"
+    readers: ClassVar[Readers] = {"point_count": points_field, "min_samples": _samples}
 
     points: tuple[str, ...]
     candidates: tuple[str, ...]
@@ -61,18 +79,6 @@ class NeighboursEvent(Event):
     output: str
     known: tuple[str, ...] = ()
     part: tuple[int, int] = ALL_ROWS
-
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "points": texts_field(body["points"], "points"),
-            "candidates": texts_field(body["candidates"], "candidates"),
-            "point_count": _points(body["point_count"]),
-            "min_samples": _samples(body["min_samples"]),
-            "output": text_field(body["output"], "output"),
-            "known": texts_field(body.get("known", []), "known"),
-            "part": part_field(body.get("part", list(ALL_ROWS))),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +106,11 @@ class CoreDistancesEvent(Event):
     """
 
     operation: ClassVar[str] = "core_distances"
+    readers: ClassVar[Readers] = {
+        "point_count": points_field,
+        "min_samples": _samples,
+        "span": optional(_span),
+    }
 
     points: tuple[str, ...]
     neighbours: tuple[str, ...]
@@ -108,18 +119,6 @@ class CoreDistancesEvent(Event):
     output: str
     known: tuple[str, ...] = ()
     span: tuple[int, int] | None = None
-
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "points": texts_field(body["points"], "points"),
-            "neighbours": texts_field(body["neighbours"], "neighbours"),
-            "point_count": _points(body["point_count"]),
-            "min_samples": _samples(body["min_samples"]),
-            "output": text_field(body["output"], "output"),
-            "known": texts_field(body.get("known", []), "known"),
-            "span": _span(body.get("span")),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +150,7 @@ class HdbscanEvent(Event):
     """
 
     operation: ClassVar[str] = "hdbscan"
+    readers: ClassVar[Readers] = {"point_count": points_field}
 
     points: tuple[str, ...]
     forests: tuple[str, ...]
@@ -160,20 +160,6 @@ class HdbscanEvent(Event):
     threshold: float
     output: str
     components: str | None = None
-
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        components = body.get("components")
-        return {
-            "points": texts_field(body["points"], "points"),
-            "forests": texts_field(body["forests"], "forests"),
-            "core_distances": texts_field(body["core_distances"], "core_distances"),
-            "point_count": _points(body["point_count"]),
-            "algorithm": object_field(body["algorithm"], "algorithm"),
-            "threshold": positive_field(body["threshold"], "threshold"),
-            "output": text_field(body["output"], "output"),
-            "components": None if components is None else text_field(components, "components"),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,28 +192,3 @@ class HdbscanReply(Reply):
     unresolved: int = 0
     contested: int = 0
     tree_weight: float = 0.0
-
-
-def _points(value: object) -> int:
-    points = count_field(value)
-    if points > MOST_POINTS:
-        raise ContractError(f"a forest has at most {MOST_POINTS} points, not {points}")
-    return points
-
-
-def _samples(value: object) -> int:
-    samples = count_field(value, "min_samples")
-    if not 1 <= samples <= MOST_SAMPLES:
-        raise ContractError(f"min_samples must be in 1..{MOST_SAMPLES}, not {samples}")
-    return samples
-
-
-def _span(value: object) -> tuple[int, int] | None:
-    if value is None:
-        return None
-    if not isinstance(value, list) or len(value) != len(("first", "end")):
-        raise ContractError(f"span must be [first, end], not {value!r}")
-    first, end = (count_field(item, "span") for item in value)
-    if first > end:
-        raise ContractError(f"span must be [first, end] with first <= end, not {value!r}")
-    return first, end

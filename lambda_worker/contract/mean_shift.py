@@ -6,17 +6,9 @@ The bandwidth is half the threshold, so that two points in one window are candid
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from lambda_worker.contract.messages import (
-    ContractError,
-    Event,
-    Reply,
-    count_field,
-    positive_field,
-    text_field,
-    texts_field,
-)
+from lambda_worker.contract.messages import Event, Reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +33,6 @@ class ClimbEvent(Event):
     columns: tuple[str, ...]
     threshold: float
     output: str
-
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "points": texts_field(body["points"], "points"),
-            "point_count": count_field(body["point_count"]),
-            "columns": texts_field(body["columns"], "columns"),
-            "threshold": positive_field(body["threshold"], "threshold"),
-            "output": text_field(body["output"], "output"),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,18 +69,3 @@ class PeaksEvent(Event):
     threshold: float
     cluster_all: bool
     output: str
-
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        cluster_all = body["cluster_all"]
-        if not isinstance(cluster_all, bool):
-            raise ContractError(f"cluster_all must be true or false, not {cluster_all!r}")
-        return {
-            "points": texts_field(body["points"], "points"),
-            "peaks": texts_field(body["peaks"], "peaks"),
-            "point_count": count_field(body["point_count"]),
-            "columns": texts_field(body["columns"], "columns"),
-            "threshold": positive_field(body["threshold"], "threshold"),
-            "cluster_all": cluster_all,
-            "output": text_field(body["output"], "output"),
-        }

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from lambda_worker.contract.messages import (
-    ContractError,
-    Event,
-    Reply,
-    count_field,
-    positive_field,
-    text_field,
-    texts_field,
-)
+from lambda_worker.contract.messages import ContractError, Event, Reply, texts_field
+
+if TYPE_CHECKING:
+    from lambda_worker.contract.messages import Readers
+
+
+def _blocks(value: object, name: str) -> tuple[tuple[str, ...], ...]:
+    if not isinstance(value, list):
+        raise ContractError(f"{name} must be a list of lists, not {value!r}")
+    return tuple(texts_field(one, name) for one in value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,7 @@ class MeasureEvent(Event):
     """
 
     operation: ClassVar[str] = "measure"
+    readers: ClassVar[Readers] = {"others": _blocks}
 
     home: tuple[str, ...]
     others: tuple[tuple[str, ...], ...]
@@ -47,24 +49,6 @@ class MeasureEvent(Event):
     threshold: float
     output: str | None
     max_pairs: int
-
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        if not isinstance(body["others"], list):
-            raise ContractError(f"others must be a list of lists, not {body['others']!r}")
-        halo, output = body["halo_column"], body["output"]
-        return {
-            "home": texts_field(body["home"], "home"),
-            "others": tuple(texts_field(one, "others") for one in body["others"]),
-            "within": bool(body["within"]),
-            "halo_column": None if halo is None else text_field(halo, "halo_column"),
-            "columns": texts_field(body["columns"], "columns"),
-            "point_count": count_field(body["point_count"]),
-            "metric": text_field(body["metric"], "metric"),
-            "threshold": positive_field(body["threshold"], "threshold"),
-            "output": None if output is None else text_field(output, "output"),
-            "max_pairs": count_field(body["max_pairs"], "max_pairs"),
-        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Self
+from dataclasses import MISSING, Field, asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Reader = Callable[[Any, str], Any]
+    Readers = Mapping[str, Reader]
 
 VERSION = 2
 """Of the contract. A worker answers events of its own version only."""
@@ -42,6 +48,7 @@ class Event:
     """
 
     operation: ClassVar[str]
+    readers: ClassVar[Readers] = {}
 
     record: str | None = None
     deadline: float | None = None
@@ -56,26 +63,19 @@ class Event:
     def from_json(cls, body: object) -> Self:
         """Check and read an event; unknown keys (such as those of Dagster Pipes) are ignored.
 
+        Each field is read by its reader in `readers`, else by its name, else by its type.
+
         Raises:
             ContractError: A field is missing, of another type or value, or the version is unknown.
         """
         known = _checked(body, "event")
-        try:
-            own = cls._fields(known)
-        except KeyError as error:
-            raise ContractError(f"the event has no field {error}") from error
-        record, deadline = known.get("record"), known.get("deadline")
-        return cls(
-            **own,
-            record=None if record is None else text_field(record, "record"),
-            deadline=None if deadline is None else number_field(deadline, "deadline"),
-            seconds=number_field(known.get("seconds", 0.0), "seconds"),
-        )
-
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        """The checked fields of the subclass; raises ContractError, or KeyError for a missing one."""
-        raise NotImplementedError
+        own = {}
+        for one in fields(cls):
+            if one.name in known:
+                own[one.name] = _reader(cls, one)(known[one.name], one.name)
+            elif one.default is MISSING:
+                raise ContractError(f"the event has no field {one.name!r}")
+        return cls(**own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,16 +135,14 @@ def texts_field(value: object, name: str) -> tuple[str, ...]:
     return tuple(text_field(item, name) for item in value)
 
 
-def optional_texts_field(value: object, name: str) -> tuple[str, ...] | None:
-    """A list of texts or null; raises ContractError otherwise."""
-    return None if value is None else texts_field(value, name)
-
-
-def count_field(value: object, name: str = "point_count") -> int:
+def count_field(value: object, name: str) -> int:
     """A field that must be a whole number from 0; raises ContractError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ContractError(f"{name} must be a number >= 0, not {value!r}")
-    return value
+    return _count(value, name, 0)
+
+
+def count_from(least: int) -> Reader:
+    """A reader of whole numbers from a least one on; it raises ContractError otherwise."""
+    return lambda value, name: _count(value, name, least)
 
 
 def number_field(value: object, name: str) -> float:
@@ -163,10 +161,61 @@ def positive_field(value: object, name: str) -> float:
     return number
 
 
+def flag_field(value: object, name: str) -> bool:
+    """A field that must be true or false; raises ContractError otherwise."""
+    if not isinstance(value, bool):
+        raise ContractError(f"{name} must be true or false, not {value!r}")
+    return value
+
+
 def object_field(value: object, name: str) -> dict[str, Any]:
     """A field that must be a JSON object; raises ContractError otherwise."""
     if not isinstance(value, dict):
         raise ContractError(f"{name} must be an object, not {value!r}")
+    return value
+
+
+def optional(reader: Reader) -> Reader:
+    """A reader that takes null, too."""
+    return lambda value, name: None if value is None else reader(value, name)
+
+
+def part_field(value: object, name: str) -> tuple[int, int]:
+    """`[k, n]` with 0 <= k < n: every n-th batch from the k-th on; raises ContractError otherwise."""
+    if not isinstance(value, list) or len(value) != len(ALL_ROWS):
+        raise ContractError(f"{name} must be [k, n], not {value!r}")
+    number, parts = (count_field(item, name) for item in value)
+    if number >= parts:
+        raise ContractError(f"{name} must be [k, n] with k < n, not {value!r}")
+    return number, parts
+
+
+ALL_ROWS = (0, 1)
+"""The part that is all of a shard."""
+
+_BY_NAME: Readers = {"part": part_field, "threshold": positive_field, "memory_mb": positive_field}
+_BY_TYPE: Readers = {
+    "str": text_field,
+    "str | None": optional(text_field),
+    "tuple[str, ...]": texts_field,
+    "tuple[str, ...] | None": optional(texts_field),
+    "int": count_field,
+    "float": number_field,
+    "float | None": optional(number_field),
+    "bool": flag_field,
+    "dict[str, Any]": object_field,
+}
+
+
+def _reader(kind: type[Event], one: Field[Any]) -> Reader:
+    own = kind.readers.get(one.name)
+    # Annotations are texts in these modules; a type that is not listed is a fault of the class.
+    return own or _BY_NAME.get(one.name) or _BY_TYPE[str(one.type)]
+
+
+def _count(value: object, name: str, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ContractError(f"{name} must be a number >= {least}, not {value!r}")
     return value
 
 

@@ -10,18 +10,12 @@ that are none are -1; `start` is the point at which a run began that had no reac
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from lambda_worker.contract.messages import (
-    ContractError,
-    Event,
-    Reply,
-    count_field,
-    number_field,
-    positive_field,
-    text_field,
-    texts_field,
-)
+from lambda_worker.contract.messages import ContractError, Event, Reply, count_from, optional
+
+if TYPE_CHECKING:
+    from lambda_worker.contract.messages import Readers
 
 XI, DBSCAN = "xi", "dbscan"
 
@@ -39,22 +33,13 @@ class OrderEvent(Event):
     """
 
     operation: ClassVar[str] = "order"
+    readers: ClassVar[Readers] = {"min_samples": count_from(2)}
 
     points: tuple[str, ...]
     candidates: tuple[str, ...]
     point_count: int
     min_samples: int
     output: str
-
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "points": texts_field(body["points"], "points"),
-            "candidates": texts_field(body["candidates"], "candidates"),
-            "point_count": count_field(body["point_count"]),
-            "min_samples": _from_two(body["min_samples"], "min_samples"),
-            "output": text_field(body["output"], "output"),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +79,7 @@ class ExtractEvent(Event):
     """
 
     operation: ClassVar[str] = "extract"
+    readers: ClassVar[Readers] = {"min_samples": count_from(2), "min_cluster_size": optional(count_from(2))}
 
     plots: tuple[str, ...]
     point_count: int
@@ -106,46 +92,12 @@ class ExtractEvent(Event):
     min_cluster_size: int | None = None
     predecessor_correction: bool = True
 
-    @classmethod
-    def _fields(cls, body: dict[str, Any]) -> dict[str, Any]:
-        method, correction = body.get("cluster_method", XI), body.get("predecessor_correction", True)
-        size, threshold = body.get("min_cluster_size"), positive_field(body["threshold"], "threshold")
-        if method not in (XI, DBSCAN):
-            raise ContractError(f"cluster_method must be {XI} or {DBSCAN}, not {method!r}")
-        if not isinstance(correction, bool):
-            raise ContractError(f"predecessor_correction must be true or false, not {correction!r}")
-        return {
-            "plots": texts_field(body["plots"], "plots"),
-            "point_count": count_field(body["point_count"]),
-            "threshold": threshold,
-            "min_samples": _from_two(body["min_samples"], "min_samples"),
-            "output": text_field(body["output"], "output"),
-            "cluster_method": method,
-            "xi": _xi_field(body.get("xi", 0.05)),
-            "eps": _eps_field(body.get("eps"), threshold),
-            "min_cluster_size": None if size is None else _from_two(size, "min_cluster_size"),
-            "predecessor_correction": correction,
-        }
-
-
-def _from_two(value: object, name: str) -> int:
-    number = count_field(value, name)
-    if number < 2:
-        raise ContractError(f"{name} must be a whole number >= 2, not {value!r}")
-    return number
-
-
-def _xi_field(value: object) -> float:
-    xi = number_field(value, "xi")
-    if not 0 <= xi < 1:
-        raise ContractError(f"xi must be a number >= 0 and below 1, not {value!r}")
-    return xi
-
-
-def _eps_field(value: object, threshold: float) -> float | None:
-    if value is None:
-        return None
-    eps = number_field(value, "eps")
-    if not 0 <= eps <= threshold:
-        raise ContractError(f"eps must be a number from 0 to the threshold {threshold}, not {value!r}")
-    return eps
+    def __post_init__(self) -> None:
+        if self.cluster_method not in (XI, DBSCAN):
+            raise ContractError(f"cluster_method must be {XI} or {DBSCAN}, not {self.cluster_method!r}")
+        if not 0 <= self.xi < 1:
+            raise ContractError(f"xi must be a number >= 0 and below 1, not {self.xi!r}")
+        if self.eps is not None and not 0 <= self.eps <= self.threshold:
+            raise ContractError(
+                f"eps must be a number from 0 to the threshold {self.threshold}, not {self.eps}"
+            )

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cluster_assets.backend import Backend
 from cluster_assets.catalogs.local import LocalCatalog
+from cluster_assets.domain.errors import SpecError
 from cluster_assets.engines.duckdb import DuckDbConfig, DuckDbEngine
 from cluster_assets.invokers.local_lambda import LocalLambda, LocalLambdaConfig
 from cluster_assets.settings import PROJECT_ROOT, Settings
 from cluster_assets.stores.local import LocalStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import datetime as dt
+    from collections.abc import Callable, Iterator
 
+    from cluster_assets.aws.clients import AwsAccount
+    from cluster_assets.engines.athena import AthenaEngine
     from cluster_assets.pipeline_spec import Limits
     from cluster_assets.ports import Catalog, Invoker, ObjectStore, SqlEngine
 
@@ -23,16 +28,50 @@ WORKER_HANDLER = "lambda_worker.handler.handler"
 
 @contextmanager
 def open_backend(settings: Settings) -> Iterator[Backend]:
-    """The parts a pipeline runs on; worker processes and connections end with the context."""
+    """The parts a pipeline runs on; worker processes and connections end with the context.
+
+    Raises:
+        SpecError: A setting that the target needs is missing.
+    """
     with ExitStack() as stack:
+        if settings.target == "aws":
+            yield _open_aws(settings, stack)
+            return
         store, catalog = open_storage(settings)
         yield Backend(
             engine=_open_engine(settings, stack),
             store=store,
             catalog=catalog,
-            invoker_for=_Invokers(settings, stack),
+            invoker_for=_Invokers(partial(_open_local_lambda, settings), stack),
             source_variables=settings.source_variables,
         )
+
+
+def open_storage(settings: Settings) -> tuple[ObjectStore, Catalog]:
+    """Where published days are, for those who only read.
+
+    Raises:
+        SpecError: A setting that the target needs is missing.
+    """
+    if settings.target == "aws":
+        return _open_aws_storage(settings, aws_account(settings))
+    return LocalStore(settings.warehouse_dir), LocalCatalog(settings.catalog_dir)
+
+
+def sweep_scratch(settings: Settings, before: dt.datetime) -> int:
+    """Drop what killed processes left in the SQL engine before a time; how many tables there were."""
+    if settings.target != "aws":
+        return 0
+    with _open_athena(settings, aws_account(settings)) as engine:
+        return engine.sweep(before)
+
+
+def aws_account(settings: Settings) -> AwsAccount:
+    """Region and addresses of `target: aws`."""
+    # Here, as all that is imported inside functions below, so that local users do not load boto3.
+    from cluster_assets.aws.clients import AwsAccount
+
+    return AwsAccount(settings.aws_region, settings.aws_endpoint_url)
 
 
 def _open_engine(settings: Settings, stack: ExitStack) -> SqlEngine:
@@ -72,32 +111,90 @@ def _open_trino(settings: Settings, footers: DuckDbEngine) -> SqlEngine:
     )
 
 
-def open_storage(settings: Settings) -> tuple[ObjectStore, Catalog]:
-    """Where published days are, for those who only read."""
-    return LocalStore(settings.warehouse_dir), LocalCatalog(settings.catalog_dir)
+def _open_local_lambda(settings: Settings, limits: Limits) -> Invoker:
+    return LocalLambda(
+        LocalLambdaConfig(
+            task_root=PROJECT_ROOT,
+            handler=WORKER_HANDLER,
+            memory_mb=limits.memory_mb,
+            timeout_s=limits.timeout_s,
+            max_concurrency=min(limits.max_concurrency, settings.worker_slots),
+        )
+    )
+
+
+def _open_aws(settings: Settings, stack: ExitStack) -> Backend:
+    account = aws_account(settings)
+    store, catalog = _open_aws_storage(settings, account)
+    return Backend(
+        engine=stack.enter_context(_open_athena(settings, account)),
+        store=store,
+        catalog=catalog,
+        invoker_for=_Invokers(partial(_open_aws_lambda, settings, account), stack),
+        source_variables=settings.source_variables,
+    )
+
+
+def _open_athena(settings: Settings, account: AwsAccount) -> AthenaEngine:
+    from cluster_assets.engines.athena import AthenaConfig, AthenaEngine
+    from cluster_assets.engines.athena_clients import open_clients
+
+    config = AthenaConfig(
+        work_group=settings.aws_workgroup,
+        results_uri=settings.aws_results_uri,
+        database=settings.aws_source_database,
+        scratch_database=settings.aws_scratch_database,
+    )
+    return AthenaEngine(config, open_clients(config.work_group, parallel=config.parallel, account=account))
+
+
+def _open_aws_storage(settings: Settings, account: AwsAccount) -> tuple[ObjectStore, Catalog]:
+    from cluster_assets.catalogs.glue import GlueCatalog, GlueConfig
+    from cluster_assets.stores.s3 import S3Config, S3Store
+
+    if settings.aws_bucket is None:
+        raise SpecError(
+            "target aws needs a bucket",
+            where="environment or .env",
+            remedy="set CLUSTER_AWS_BUCKET; the deployed stack names it among its outputs",
+        )
+    config = S3Config(
+        bucket=settings.aws_bucket,
+        prefix=settings.aws_prefix,
+        kms_key=settings.aws_kms_key,
+        owner=settings.aws_bucket_owner,
+    )
+    store = S3Store(account.client("s3", parallel=16), config)
+    return store, GlueCatalog(account.client("glue"), store, GlueConfig(settings.aws_database))
+
+
+def _open_aws_lambda(settings: Settings, account: AwsAccount, limits: Limits) -> Invoker:
+    from cluster_assets.invokers.aws_lambda import AwsLambda, AwsLambdaConfig
+
+    return AwsLambda(
+        account,
+        AwsLambdaConfig(
+            function=settings.aws_function,
+            qualifier=settings.aws_function_qualifier,
+            memory_mb=limits.memory_mb,
+            timeout_s=limits.timeout_s,
+            max_concurrency=limits.max_concurrency,
+        ),
+    )
 
 
 class _Invokers:
     """One invoker per distinct limits, started when first asked for and kept warm."""
 
-    def __init__(self, settings: Settings, stack: ExitStack) -> None:
-        self._settings = settings
+    def __init__(self, open_one: Callable[[Limits], Invoker], stack: ExitStack) -> None:
+        self._open_one = open_one
         self._stack = stack
         self._open: dict[tuple[int, int, int], Invoker] = {}
 
     def __call__(self, limits: Limits) -> Invoker:
-        slots = min(limits.max_concurrency, self._settings.worker_slots)
-        key = (limits.memory_mb, limits.timeout_s, slots)
+        key = (limits.memory_mb, limits.timeout_s, limits.max_concurrency)
         if key not in self._open:
-            invoker = LocalLambda(
-                LocalLambdaConfig(
-                    task_root=PROJECT_ROOT,
-                    handler=WORKER_HANDLER,
-                    memory_mb=limits.memory_mb,
-                    timeout_s=limits.timeout_s,
-                    max_concurrency=slots,
-                )
-            )
+            invoker = self._open_one(limits)
             self._stack.callback(invoker.close)
             self._open[key] = invoker
         return self._open[key]

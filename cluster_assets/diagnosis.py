@@ -10,13 +10,13 @@ from uuid import uuid4
 import sqlglot.expressions as exp
 
 from cluster_assets.composition import open_backend
-from cluster_assets.domain.errors import ClusterAssetsError, SpecError
+from cluster_assets.domain.errors import ClusterAssetsError, SpecError, WorkerError
 from cluster_assets.domain.tables import LABELS
 from cluster_assets.pipeline_files import load_pipeline, scan_pipeline_files
 from cluster_assets.pipeline_spec import Limits
 from cluster_assets.ports import Statement
 from cluster_assets.stages.source import locate_source, source_schema
-from lambda_worker.contract import ClusterEvent
+from lambda_worker.contract import ClusterEvent, ClusterReply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,10 +38,18 @@ class Finding:
 def examine(settings: Settings) -> tuple[Finding, ...]:
     """Try every part; a failure of one does not hide the others."""
     findings = [_try(f"folder {settings.home_dir}", lambda: _writable(settings.home_dir))]
-    with open_backend(settings) as backend:
-        findings.append(_try(f"SQL engine {backend.engine.name}", lambda: _query(backend)))
-        findings.append(_try("worker", lambda: _invoke(backend, settings)))
-        findings += _pipelines(backend, settings)
+    if settings.target == "aws":
+        # Here, so that local users do not load boto3.
+        from cluster_assets.diagnosis_aws import aws_checks
+
+        findings += [_try(name, check) for name, check in aws_checks(settings).items()]
+    try:
+        with open_backend(settings) as backend:
+            findings.append(_try(f"SQL engine {backend.engine.name}", lambda: _query(backend)))
+            findings.append(_try("worker", lambda: _invoke(backend)))
+            findings += _pipelines(backend, settings)
+    except ClusterAssetsError as error:
+        findings.append(Finding("settings", ok=False, text=str(error)))
     return tuple(findings)
 
 
@@ -78,21 +86,25 @@ def _query(backend: Backend) -> str:
     return f"answers a query with {answer}"
 
 
-def _invoke(backend: Backend, settings: Settings) -> str:
-    settings.scratch_dir.mkdir(parents=True, exist_ok=True)
-    output = settings.scratch_dir / f"doctor-{uuid4().hex}.parquet"
+def _invoke(backend: Backend) -> str:
+    key = f"_doctor/{uuid4().hex}.parquet"
     event = ClusterEvent(
         points=(),
         candidates=(),
         point_count=0,
-        output=str(output),
+        output=backend.store.uri(key),
         algorithm={"type": "connected_components"},
     )
     try:
-        reply = backend.invoker_for(Limits()).invoke(event.to_json())
+        reply = ClusterReply.from_json(dict(backend.invoker_for(Limits()).invoke(event.to_json())))
     finally:
-        output.unlink(missing_ok=True)
-    return f"answers an empty day in {float(reply['seconds']):.3f} s, {LABELS.name} {reply['rows']}"
+        backend.store.delete([key])
+    if not reply.ok:
+        raise WorkerError(
+            f"the worker refused an empty day: {reply.error_type}: {reply.error}",
+            remedy="deploy the worker of this version; on AWS its role must write to the bucket",
+        )
+    return f"answers an empty day in {reply.seconds:.3f} s, {LABELS.name} {reply.rows}"
 
 
 def _pipeline(backend: Backend, path: Path) -> str:

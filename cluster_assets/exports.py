@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -13,10 +16,11 @@ from cluster_assets.domain.tables import CANDIDATES, CLUSTERS, MEMBERS, SCALES, 
 from cluster_assets.stages.published import published_day
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from cluster_assets.domain.manifests import TableData
     from cluster_assets.domain.partitions import Day
+    from cluster_assets.ports import ObjectStore
     from cluster_assets.stages.ledger import Ledger
 
 TABLES = {
@@ -38,8 +42,15 @@ _SORT_BY = {
 }
 
 
-def export_table(ledger: Ledger, table: str, day: Day, output: Path) -> int:
+def export_table(ledger: Ledger, table: str, day: Day, output: Path, store: ObjectStore | None = None) -> int:
     """Write a table of a day, ordered by its key, whole or not at all.
+
+    Args:
+        ledger: The pipeline.
+        table: One of `TABLES`.
+        day: A published day.
+        output: Its ending tells the format.
+        store: Where the files are; needed where they are not on this machine.
 
     Returns:
         Rows written.
@@ -65,8 +76,21 @@ def export_table(ledger: Ledger, table: str, day: Day, output: Path) -> int:
             remedy=f"choose a day with features.scale of its own; reference day: "
             f"{manifest.metrics.get('reference_day', 'none')}",
         )
-    query = _query(manifest.tables[table], ledger.uris(manifest, table))
-    return _copy(query, options, output)
+    with _local_files(ledger.uris(manifest, table), store) as paths:
+        return _copy(_query(manifest.tables[table], paths), options, output)
+
+
+@contextmanager
+def _local_files(uris: tuple[str, ...], store: ObjectStore | None) -> Iterator[tuple[str, ...]]:
+    """Files as paths; those elsewhere are copied, one at a time through memory, and removed afterwards."""
+    if store is None or not any("://" in uri for uri in uris):
+        yield uris
+        return
+    with TemporaryDirectory(prefix="cluster-assets-export-") as folder:
+        paths = tuple(Path(folder, f"{number:05d}.parquet") for number in range(len(uris)))
+        for uri, path in zip(uris, paths, strict=True):
+            path.write_bytes(store.read(store.key(uri)))
+        yield tuple(map(str, paths))
 
 
 def _query(data: TableData, uris: tuple[str, ...]) -> exp.Select:

@@ -39,10 +39,10 @@ class Settings(BaseSettings):
         env_prefix="CLUSTER_", env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True
     )
 
-    target: Literal["local", "trino"] = Field(
+    target: Literal["local", "trino", "aws"] = Field(
         "local",
         description="Where SQL runs: DuckDB in this process, or a Trino server that sees the files of this "
-        "machine. Files and workers are here",
+        "machine; files and workers are here. On `aws` all is there: Athena, S3, Glue and Lambda",
     )
     home: ProjectPath = Field(
         PROJECT_ROOT / ".cluster",
@@ -80,6 +80,50 @@ class Settings(BaseSettings):
         "local:///",
         pattern=r"://.*/$",
         description="How the file system of that catalog calls `/` of this machine",
+    )
+    aws_region: str | None = Field(
+        None,
+        min_length=1,
+        description="Region of everything; unset takes that of the AWS environment or profile",
+    )
+    aws_endpoint_url: str | None = Field(
+        None,
+        pattern=r"https?://.+",
+        description="One address for all services, for emulators; unset takes AWS's own, or those that "
+        "AWS_ENDPOINT_URL_<SERVICE> name",
+    )
+    aws_bucket: str | None = Field(
+        None, min_length=3, description="Bucket of data files and manifests; needed by `target: aws`"
+    )
+    aws_prefix: str = Field("warehouse", description="Folder in that bucket; empty for the whole bucket")
+    aws_bucket_owner: str | None = Field(
+        None,
+        pattern=r"\d{12}",
+        description="Account that must own the bucket; calls to another's are refused",
+    )
+    aws_kms_key: str | None = Field(
+        None, min_length=1, description="KMS key of the manifests; unset takes the bucket's own encryption"
+    )
+    aws_database: str = Field(
+        "cluster_assets", min_length=1, description="Glue database of the published tables"
+    )
+    aws_scratch_database: str = Field(
+        "cluster_assets_scratch",
+        min_length=1,
+        description="Glue database of the short-lived tables over input files; nothing else may be in it",
+    )
+    aws_source_database: str = Field(
+        "default", min_length=1, description="Glue database of a `raw.table` that names none"
+    )
+    aws_workgroup: str = Field("primary", min_length=1, description="Athena workgroup; its limits hold")
+    aws_results_uri: str | None = Field(
+        None, pattern=r"s3://.+", description="Where Athena puts results, unless the workgroup says so"
+    )
+    aws_function: str = Field("cluster-worker", min_length=1, description="Lambda function of the worker")
+    aws_function_qualifier: str = Field(
+        "$LATEST",
+        min_length=1,
+        description="Its version or alias; a run keeps the version that an alias names when it starts",
     )
     days_per_run: int = Field(30, ge=1, description="Days a backfill puts into one Dagster run")
     retention_days: float = Field(7, ge=0, description="How long gc keeps what nothing refers to")
@@ -121,9 +165,18 @@ class Settings(BaseSettings):
 
     @property
     def source_variables(self) -> dict[str, str]:
-        """What `${NAME}` in `raw.files` may stand for: `.env`, and the environment over it."""
+        """What `${NAME}` in `raw.files` may stand for: `.env`, and the environment over it.
+
+        Whoever lists the files finds here too where they are, as these settings understand it.
+        """
         written = {name: value for name, value in dotenv_values(ENV_FILE).items() if value is not None}
-        return written | os.environ | {"CLUSTER_HOME": str(self.home_dir)}
+        own = {
+            "CLUSTER_HOME": str(self.home_dir),
+            "CLUSTER_TARGET": self.target,
+            "CLUSTER_AWS_REGION": self.aws_region or "",
+            "CLUSTER_AWS_ENDPOINT_URL": self.aws_endpoint_url or "",
+        }
+        return written | os.environ | own
 
 
 def load_settings() -> Settings:

@@ -6,8 +6,9 @@ import difflib
 import glob
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import sqlglot.expressions as exp
 
@@ -41,9 +42,9 @@ class SourceFile:
     """A file of the source.
 
     Attributes:
-        uri: Absolute path.
+        uri: Absolute path, or `s3://` address.
         bytes: Its size.
-        modified_ns: When it was last changed, in nanoseconds since 1970.
+        modified_ns: When it was last changed, in nanoseconds since 1970; S3 tells whole seconds.
     """
 
     uri: str
@@ -64,21 +65,24 @@ def list_source_files(pattern: str, *, root: Path, environment: Mapping[str, str
     """The files a pattern names, sorted by address.
 
     Args:
-        pattern: A path or glob (`*`, `?`, `[…]`, `**`), in which `${NAME}` and `${NAME:-default}` stand for
-            environment variables; a default may hold further ones.
+        pattern: A path or glob (`*`, `?`, `[…]`, `**`), on `target: aws` an `s3://` address; `${NAME}` and
+            `${NAME:-default}` stand for environment variables, a default may hold further ones.
         root: Where relative patterns begin.
         environment: Usually `os.environ`.
 
     Raises:
-        SpecError: A variable is not set and has no default, or the pattern is an `s3://` address.
+        SpecError: A variable is not set and has no default, or the pattern is an `s3://` address though the
+            target is not `aws`.
         SourceMissingError: No file matches.
     """
     expanded = expand(pattern, environment)
+    if expanded.startswith("s3://") and environment.get("CLUSTER_TARGET") == "aws":
+        return _list_on_s3(expanded, pattern, environment)
     if "://" in expanded:
         raise SpecError(
             f"{expanded} is not a path of this machine",
             where=f"raw.files: {pattern}",
-            remedy="name the table that Athena knows it by under raw.table, or copy the files here",
+            remedy="copy the files here, or name a table under raw.table; s3:// needs CLUSTER_TARGET=aws",
         )
     path = Path(root, Path(expanded).expanduser())
     names = [str(path)] if path.is_file() else glob.glob(str(path), recursive=True)  # noqa: PTH207  # keeps `**`
@@ -95,6 +99,41 @@ def list_source_files(pattern: str, *, root: Path, environment: Mapping[str, str
         )
     found = {str(file.absolute()): file.stat() for file in files}
     return tuple(SourceFile(uri, found[uri].st_size, found[uri].st_mtime_ns) for uri in sorted(found))
+
+
+def _list_on_s3(pattern: str, written: str, environment: Mapping[str, str]) -> tuple[SourceFile, ...]:
+    # Here, so that those without AWS do not load boto3.
+    from cluster_assets.aws.globs import find_files
+
+    files = [
+        SourceFile(found.uri, found.bytes, int(found.modified.timestamp()) * 1_000_000_000)
+        for found in find_files(_s3_client(_aws_variables(environment)), pattern)
+    ]
+    if not files:
+        raise SourceMissingError(
+            f"no object matches {pattern}",
+            where=f"raw.files: {written}",
+            remedy="check it; ** matches folders",
+        )
+    return tuple(sorted(files, key=lambda file: file.uri))
+
+
+def _aws_variables(environment: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    """What a client depends on."""
+    names = ("AWS_", "CLUSTER_AWS_")
+    return frozenset((name, value) for name, value in environment.items() if name.startswith(names))
+
+
+@lru_cache(maxsize=1)
+def _s3_client(variables: frozenset[tuple[str, str]]) -> Any:
+    """A client, kept: making one takes a quarter of a second, and each stage lists the source."""
+    from cluster_assets.aws.clients import AwsAccount
+
+    values = dict(variables)
+    account = AwsAccount(
+        values.get("CLUSTER_AWS_REGION") or None, values.get("CLUSTER_AWS_ENDPOINT_URL") or None
+    )
+    return account.client("s3")
 
 
 def expand(text: str, environment: Mapping[str, str]) -> str:

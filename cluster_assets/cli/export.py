@@ -7,8 +7,10 @@ from pathlib import Path
 import click
 
 from cluster_assets.cli.ledgers import open_ledger
+from cluster_assets.composition import open_storage
 from cluster_assets.domain.partitions import parse_day
 from cluster_assets.exports import TABLES, export_table
+from cluster_assets.settings import load_settings
 
 
 @click.command()
@@ -23,5 +25,6 @@ from cluster_assets.exports import TABLES, export_table
 )
 def export(pipeline: str, table: str, day: str, output: Path) -> None:
     """Write TABLE of PIPELINE for one day to a file."""
-    rows = export_table(open_ledger(pipeline), table, parse_day(day), output)
+    store, _ = open_storage(load_settings())
+    rows = export_table(open_ledger(pipeline), table, parse_day(day), output, store)
     click.echo(f"{rows:,} rows of {pipeline}.{table} for {day} in {output}")

@@ -6,9 +6,9 @@ import datetime as dt
 
 import click
 
-from cluster_assets.composition import open_storage
+from cluster_assets.composition import open_storage, sweep_scratch
 from cluster_assets.settings import load_settings
-from cluster_assets.stages.garbage import collect
+from cluster_assets.stages.garbage import WRITING_GRACE, collect
 
 
 @click.command()
@@ -26,6 +26,8 @@ def gc(retention_days: float | None, dry_run: bool) -> None:
         now=dt.datetime.now(dt.UTC),
         dry_run=dry_run,
     )
+    if not dry_run:
+        sweep_scratch(settings, dt.datetime.now(dt.UTC) - max(dt.timedelta(days=days), WRITING_GRACE))
     verb = "would remove" if dry_run else "removed"
     click.echo(
         f"{verb} {report.objects} objects, {report.bytes:,} bytes, {report.manifests} superseded manifests"

@@ -11,6 +11,7 @@ from cluster_assets.domain.errors import (
     WorkerPayloadError,
     WorkerThrottledError,
     WorkerTimeoutError,
+    WorkerUnavailableError,
     WorkerUserError,
 )
 
@@ -36,9 +37,10 @@ def remedy_of(error: WorkerError) -> Remedy:
         return Remedy.WAIT
     if isinstance(error, WorkerTimeoutError | WorkerMemoryError):
         return Remedy.SPLIT
-    if isinstance(error, WorkerUserError | WorkerPayloadError):
+    if isinstance(error, WorkerUserError | WorkerPayloadError | WorkerUnavailableError):
         return Remedy.FAIL
     if isinstance(error, WorkerCrashedError):
         return Remedy.RETRY
-    # The handler raised what it did not expect, such as an error of S3: it may be gone the next time.
+    # The handler raised what it did not expect, such as an error of S3, or its answer got lost: it may be
+    # gone the next time, and what was finished meanwhile is found by its record.
     return Remedy.RETRY

@@ -13,11 +13,11 @@ import sqlglot
 import sqlglot.expressions as exp
 from sqlglot.errors import SqlglotError
 
+from cluster_assets.aws.glue_types import athena_type
 from cluster_assets.domain.digests import canonical_json
 from cluster_assets.domain.errors import EngineError, SourceMissingError
 from cluster_assets.domain.tables import Column
 from cluster_assets.engines.athena_errors import persistently
-from cluster_assets.engines.athena_types import athena_type
 from cluster_assets.expressions import DIALECT
 
 if TYPE_CHECKING:

@@ -1,31 +1,13 @@
-"""Clients of AWS for the Athena engine: one retry policy (ours), time limits, no credentials in logs.
-
-Addresses, region and credentials come from the standard AWS environment and nowhere else.
-"""
+"""Clients of AWS for the Athena engine; PyAthena's connection holds that of Athena."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from pyathena.connection import Connection
 
-# At DEBUG these print signed requests: the access key id, and the session token as it is.
-_LOGGERS_OF_SIGNED_REQUESTS = (
-    "botocore.auth",
-    "botocore.endpoint",
-    "botocore.hooks",
-    "botocore.awsrequest",
-    "botocore.httpsession",
-    "botocore.parsers",
-    "botocore.credentials",
-    "botocore.client",
-)
-# A second layer of retries would multiply attempts and hide throttling: athena_errors decides alone.
-_ONE_ATTEMPT = {"mode": "standard", "total_max_attempts": 1}
+from cluster_assets.aws.clients import AwsAccount, client_config
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,36 +30,24 @@ class AthenaClients:
             client.close()
 
 
-def open_clients(work_group: str, *, parallel: int) -> AthenaClients:
-    """Clients from the standard AWS environment.
+def open_clients(work_group: str, *, parallel: int, account: AwsAccount | None = None) -> AthenaClients:
+    """Clients of an account, by default that of the standard AWS environment.
 
     Args:
         work_group: The Athena workgroup.
         parallel: How many requests to S3 may be under way at once.
+        account: Region and addresses.
     """
-    silence_signed_requests()
-    config = Config(
-        retries=_ONE_ATTEMPT,
-        connect_timeout=10,
-        read_timeout=60,
-        tcp_keepalive=True,
-        max_pool_connections=max(10, parallel),
-        user_agent_extra="cluster-assets",
-    )
-    session = boto3.Session()
+    account = account or AwsAccount()
     connection: Connection[Any] = Connection(
-        work_group=work_group, s3_staging_dir="", session=session, config=config
+        work_group=work_group,
+        s3_staging_dir="",
+        session=account.session,
+        config=client_config(parallel=parallel),
+        endpoint_url=account.endpoint_url,
     )
     return AthenaClients(
         athena=connection.client,
-        glue=session.client("glue", config=config),
-        s3=session.client("s3", config=config),
+        glue=account.client("glue", parallel=parallel),
+        s3=account.client("s3", parallel=parallel),
     )
-
-
-def silence_signed_requests() -> None:
-    """Keep the SDK's loggers that would print credentials from doing so, whatever the root logger's level."""
-    for name in _LOGGERS_OF_SIGNED_REQUESTS:
-        logger = logging.getLogger(name)
-        if logger.level == logging.NOTSET or logger.level < logging.INFO:
-            logger.setLevel(logging.INFO)

@@ -1,25 +1,20 @@
-"""The one place that knows which faults of AWS pass, which stay, and how long to try again."""
+"""What faults of AWS and failed queries mean to the Athena engine."""
 
 from __future__ import annotations
 
-import enum
-import random
 import re
-import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionError,  # noqa: A004  # the SDK's, not Python's
-    HTTPClientError,
-    IncompleteReadError,
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-)
+from botocore.exceptions import BotoCoreError, ClientError
 
+from cluster_assets.aws.faults import (
+    Cause,
+    Exhausted,
+    Patience,
+    StoppedError,
+    cause_of_call,
+    keep_calling,
+)
 from cluster_assets.domain.errors import (
     ClusterAssetsError,
     EngineError,
@@ -34,29 +29,11 @@ if TYPE_CHECKING:
 
     from pyathena.model import AthenaQueryExecution
 
+__all__ = ["Cause", "Patience", "QueryFailedError", "StoppedError", "cause_of", "persistently", "translate"]
+
 _Result = TypeVar("_Result")
 
 
-def _codes(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_THROTTLED = _codes(
-    "ThrottlingException Throttling ThrottledException TooManyRequestsException RequestLimitExceeded "
-    "RequestThrottled RequestThrottledException SlowDown LimitExceededException "
-    "ProvisionedThroughputExceededException BandwidthLimitExceeded TransactionInProgressException"
-)
-_TRANSIENT = _codes(
-    "InternalServerException InternalServerError InternalServiceException InternalFailure InternalError "
-    "ServiceUnavailable ServiceUnavailableException RequestTimeout RequestTimeoutException "
-    "OperationTimeoutException 500 502 503 504"
-)
-_FORBIDDEN = _codes(
-    "AccessDeniedException AccessDenied 403 UnauthorizedException ExpiredToken ExpiredTokenException "
-    "UnrecognizedClientException InvalidSignatureException InvalidAccessKeyId SignatureDoesNotMatch "
-    "InvalidClientTokenId"
-)
-_MISSING = _codes("NoSuchKey NoSuchBucket 404 EntityNotFoundException ResourceNotFoundException")
 # What a failed query says when the storage or the service gave way under it.
 _PASSING_REASON = re.compile(
     r"SlowDown|reduce your request rate|GENERIC_INTERNAL_ERROR|INTERNAL_ERROR|SERVICE_UNAVAILABLE"
@@ -70,23 +47,6 @@ _BROKEN_FILE = re.compile(
 )
 _ADDRESS = re.compile(r"s3://[^\s\"'<>]+[^\s\"'<>.,;:)\]]")
 _SYSTEM_CATEGORY = 1
-# Refused, reset, timed out, or cut off while an answer was read.
-_BROKEN_CONNECTION = (ConnectionError, HTTPClientError, IncompleteReadError)
-
-
-class Cause(enum.Enum):
-    """Why a call or a query failed."""
-
-    THROTTLED = "throttled"
-    TRANSIENT = "transient"
-    FORBIDDEN = "forbidden"
-    MISSING = "missing"
-    USER = "user"
-
-    @property
-    def passes(self) -> bool:
-        """Whether the same thing may succeed later."""
-        return self in (Cause.THROTTLED, Cause.TRANSIENT)
 
 
 class QueryFailedError(Exception):
@@ -107,43 +67,12 @@ class QueryFailedError(Exception):
         return execution.error_message or execution.state_change_reason or f"the query is {execution.state}"
 
 
-class StoppedError(Exception):
-    """The thread that waits for the work was interrupted; never leaves the engine."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How often and how long to try again.
-
-    Attributes:
-        attempts: At most so many calls.
-        seconds: No new attempt begins later than this after the first.
-        first_wait_s: Upper bound of the first pause; it doubles each time.
-        longest_wait_s: Upper bound of every pause.
-    """
-
-    attempts: int = 10
-    seconds: float = 180.0
-    first_wait_s: float = 0.5
-    longest_wait_s: float = 20.0
-
-    def pause(self, failures: int) -> float:
-        """A pause drawn evenly from nothing to the bound: full jitter keeps many clients apart."""
-        bound = min(self.longest_wait_s, self.first_wait_s * 2 ** (failures - 1))
-        return random.uniform(0, bound)  # noqa: S311  # no secret
+_EXPECTED = (ClientError, BotoCoreError, QueryFailedError)
 
 
 def cause_of(error: BaseException) -> Cause:
     """Classify what a call of AWS or a query raised."""
-    if isinstance(error, QueryFailedError):
-        return _cause_of_query(error)
-    if isinstance(error, ClientError):
-        return _cause_of_answer(error)
-    if isinstance(error, _BROKEN_CONNECTION):
-        return Cause.TRANSIENT
-    if isinstance(error, NoCredentialsError | PartialCredentialsError | NoRegionError):
-        return Cause.FORBIDDEN
-    return Cause.USER
+    return _cause_of_query(error) if isinstance(error, QueryFailedError) else cause_of_call(error)
 
 
 def persistently(
@@ -161,27 +90,16 @@ def persistently(
         StoppedError: `stop` was set.
         ClusterAssetsError: What the last error means.
     """
-    started = time.monotonic()
-    for attempt in range(patience.attempts):
-        if stop.is_set():
-            raise StoppedError
-        try:
-            return call(attempt)
-        except (ClientError, BotoCoreError, QueryFailedError) as error:
-            last: Exception = error
-        if not cause_of(last).passes:
-            raise translate(last, place) from last
-        pause = patience.pause(attempt + 1)
-        if attempt + 1 == patience.attempts or time.monotonic() - started + pause > patience.seconds:
-            break
-        if stop.wait(pause):
-            raise StoppedError
-    raise EngineError(
-        f"AWS kept failing ({cause_of(last).value}) over {attempt + 1} attempts in "
-        f"{time.monotonic() - started:.0f} s: {last}",
-        where=place,
-        remedy="run the day again later; if it stays, ask for a higher quota or run fewer days at once",
-    ) from last
+    try:
+        return keep_calling(call, patience, stop.wait, cause_of, _EXPECTED)
+    except Exhausted as error:
+        raise EngineError(
+            str(error),
+            where=place,
+            remedy="run the day again later; if it stays, ask for a higher quota or run fewer days at once",
+        ) from error.__cause__
+    except _EXPECTED as error:
+        raise translate(error, place) from error
 
 
 def translate(error: Exception, place: str) -> ClusterAssetsError:
@@ -198,22 +116,6 @@ def translate(error: Exception, place: str) -> ClusterAssetsError:
     if cause is Cause.MISSING:
         return SourceMissingError(f"AWS does not have it: {error}", where=place, remedy="check the name")
     return EngineError(f"AWS refused the request: {error}", where=place, remedy="check the statement's names")
-
-
-def _cause_of_answer(error: ClientError) -> Cause:
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    for cause, codes in (
-        (Cause.THROTTLED, _THROTTLED),
-        (Cause.TRANSIENT, _TRANSIENT),
-        (Cause.FORBIDDEN, _FORBIDDEN),
-        (Cause.MISSING, _MISSING),
-    ):
-        if code in codes:
-            return cause
-    if status == 429:
-        return Cause.THROTTLED
-    return Cause.TRANSIENT if status >= 500 else Cause.USER
 
 
 def _cause_of_query(error: QueryFailedError) -> Cause:

@@ -16,12 +16,12 @@ from urllib.parse import unquote
 
 from botocore.exceptions import ClientError
 
+from cluster_assets.aws.glue_types import glue_type
 from cluster_assets.domain.digests import canonical_json
 from cluster_assets.domain.errors import ClusterAssetsError, EngineError
 from cluster_assets.engines.athena_errors import Patience, persistently
 from cluster_assets.engines.athena_files import topmost_folders
 from cluster_assets.engines.athena_sql import PATH_COLUMN, narrowed_item, table_item
-from cluster_assets.engines.athena_types import glue_type
 
 if TYPE_CHECKING:
     import datetime as dt

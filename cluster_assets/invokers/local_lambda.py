@@ -6,7 +6,6 @@ No container and no network: each sandbox is a child process that talks to a Run
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Any, Self
@@ -14,11 +13,10 @@ from typing import TYPE_CHECKING, Any, Self
 from cluster_assets.domain.errors import (
     WorkerCrashedError,
     WorkerError,
-    WorkerPayloadError,
     WorkerThrottledError,
 )
-from cluster_assets.domain.limits import LAMBDA_PAYLOAD_BYTES
 from cluster_assets.invokers.local_lambda_config import LocalLambdaConfig
+from cluster_assets.invokers.payloads import decode_reply, encode_event
 from cluster_assets.invokers.runtime_api import Report, ReportKind
 from cluster_assets.invokers.sandbox import Sandbox
 
@@ -69,7 +67,7 @@ class LocalLambda:
             WorkerCrashedError: The process died, could not start, or the invoker was closed.
             WorkerError: The handler raised an exception; its type and message are told.
         """
-        body = _encode(event)
+        body = encode_event(event)
         with self._slot():
             report = self._run(body)
         return _decode(report)
@@ -141,27 +139,8 @@ class LocalLambda:
         sandbox.stop()
 
 
-def _encode(event: Mapping[str, Any]) -> bytes:
-    try:
-        body = json.dumps(event, allow_nan=False).encode()
-    except (TypeError, ValueError) as error:
-        raise WorkerPayloadError(f"the event is not JSON: {error}") from error
-    if len(body) > LAMBDA_PAYLOAD_BYTES:
-        raise WorkerPayloadError(
-            f"the request has {len(body)} bytes; LAMBDA_PAYLOAD_BYTES is {LAMBDA_PAYLOAD_BYTES}",
-            remedy="pass addresses of data, not data",
-        )
-    return body
-
-
 def _decode(report: Report) -> Mapping[str, Any]:
     if report.kind is ReportKind.ERROR:
         failure = report.failure
         raise WorkerError(f"the worker failed with {failure.text}", where=failure.stack_frame)
-    try:
-        reply = json.loads(report.body)
-    except ValueError as error:
-        raise WorkerError(f"the worker's answer is not JSON: {report.body[:200]!r}") from error
-    if not isinstance(reply, dict):
-        raise WorkerError(f"the worker answered {report.body[:200]!r}, not a JSON object")
-    return reply
+    return decode_reply(report.body)

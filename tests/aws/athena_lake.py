@@ -18,13 +18,18 @@ import duckdb
 import pytest
 from athena_wire import AthenaWire
 
+from cluster_assets.catalogs.glue import GlueCatalog, GlueConfig
 from cluster_assets.engines.athena import AthenaConfig, AthenaEngine
 from cluster_assets.engines.athena_errors import Patience
 from cluster_assets.ports import FileRelation
+from cluster_assets.stores.s3 import S3Config, S3Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from cluster_assets.ports import ObjectStore
 
 BUCKET = "lake-of-the-tests"
 SCRATCH = "cluster_assets_scratch"
@@ -65,6 +70,18 @@ class Lake:
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{key.rstrip('/')}/")
         return [f"s3://{bucket}/{one['Key']}" for page in pages for one in page.get("Contents", ())]
 
+    def store(self, **config: Any) -> S3Store:
+        """A store in which nothing lies yet."""
+        settings = {"bucket": BUCKET, "prefix": f"store/{next(self.numbers):04d}", "patience": PATIENCE}
+        return S3Store(self.s3, S3Config(**settings | config))
+
+    def catalog(self, store: ObjectStore | None = None, **config: Any) -> GlueCatalog:
+        """A catalog in a database without tables, or in the one that `config` names."""
+        if "database" not in config:
+            config["database"] = f"published_{next(self.numbers):04d}"
+            self.glue.create_database(DatabaseInput={"Name": config["database"]})
+        return GlueCatalog(self.glue, store or self.store(), GlueConfig(**{"patience": PATIENCE} | config))
+
     def parquet(self, query: str, folder: Path, uri: str | None = None) -> FileRelation:
         """A Parquet object of a DuckDB query; `folder` is a place on this machine to write it first."""
         path = folder / f"staged-{next(self.numbers)}.parquet"
@@ -85,15 +102,29 @@ class Lake:
         with duckdb.connect() as connection:
             return connection.execute("SELECT * FROM read_parquet($paths)", {"paths": paths}).fetchall()
 
-    def scratch_tables(self) -> list[str]:
+    def run(self, text: str) -> list[tuple[str | None, ...]]:
+        """Rows of a query, as somebody with a console sees them."""
+        client = self.shared_engine._clients.athena
+        query = {"QueryExecutionId": client.start_query_execution(QueryString=text)["QueryExecutionId"]}
+        while not (execution := self.wire.executions[query["QueryExecutionId"]]).ended:
+            time.sleep(0.01)
+        assert execution.state == "SUCCEEDED", execution.reason
+        rows = client.get_query_results(**query)["ResultSet"]["Rows"][1:]
+        return [tuple(cell.get("VarCharValue") for cell in row["Data"]) for row in rows]
+
+    def scratch_tables(self, database: str = SCRATCH) -> list[str]:
         """Names of the scratch tables that are there now."""
-        pages = self.glue.get_paginator("get_tables").paginate(DatabaseName=SCRATCH)
+        pages = self.glue.get_paginator("get_tables").paginate(DatabaseName=database)
         return [table["Name"] for page in pages for table in page["TableList"]]
 
     @cached_property
     def shared_engine(self) -> AthenaEngine:
         """One engine for many tests: making its clients takes a third of a second."""
         return self.engine()
+
+    def environment_set(self) -> AbstractContextManager[None]:
+        """The environment of this process is that of the servers, while clients are made."""
+        return _environment(self.environment)
 
     def engine(self, **config: Any) -> AthenaEngine:
         """An engine as production opens it, from the environment."""

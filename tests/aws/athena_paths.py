@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING
 from athena_lake import BUCKET
 
 from cluster_assets.domain.errors import ClusterAssetsError
+from cluster_assets.engines.file_scratch import file_scratch
 from cluster_assets.ports import FileRelation, UnloadResult
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from athena_lake import Lake
 
     from cluster_assets.domain.tables import Column, TableContract
     from cluster_assets.engines.athena import AthenaEngine
-    from cluster_assets.ports import QueryResult, Relation, Statement
+    from cluster_assets.ports import QueryResult, Relation, Scratch, Statement
 
 _ROOT = f"s3://{BUCKET}/paths"
 
@@ -71,6 +73,9 @@ class AthenaOnPaths:
                 path.write_bytes(self._lake.get(uri))
         files = tuple(replace(file, uri=_down(file.uri)) for file in result.files)
         return UnloadResult(files, result.statistics)
+
+    def scratch(self, prefix_uri: str) -> AbstractContextManager[Scratch]:
+        return file_scratch(self, prefix_uri)
 
     def _all_up(self, relations: Mapping[str, Relation]) -> dict[str, Relation]:
         return {name: self._up(relation) for name, relation in relations.items()}

@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cluster_assets.catalogs.local import LocalCatalog
 from cluster_assets.domain.errors import IntegrityError, SpecError
+from cluster_assets.domain.manifests import Manifest
 from cluster_assets.domain.partitions import parse_day
 from cluster_assets.ports import Pointer
+from cluster_assets.stores.local import LocalStore
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from athena_lake import Lake
 
     from cluster_assets.ports import Catalog
 
 DAY = parse_day("2013-03-03")
 
 
-@pytest.fixture(params=["local"])
+@pytest.fixture(params=["local", "glue"])
 def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Catalog:
-    makers = {"local": lambda: LocalCatalog(tmp_path / "catalog")}
-    return makers[request.param]()
+    if request.param == "local":
+        return LocalCatalog(tmp_path / "catalog")
+    lake: Lake = request.getfixturevalue("athena_servers")
+    return lake.catalog(CommittedWhenRead(tmp_path))
+
+
+class CommittedWhenRead(LocalStore):
+    """A store in which each manifest is committed at the moment when it is published."""
+
+    def read(self, key: str) -> bytes:
+        version = int(Path(key).stem)
+        day, none = parse_day("2013-03-03"), dict[str, str]()
+        manifest = Manifest("attackers", "points", day, version, "attempt", "digest", none, "code", "now")
+        self.put_if_absent(key, manifest.to_json())
+        return super().read(key)
 
 
 def pointer(version: int) -> Pointer:

@@ -75,7 +75,7 @@ def test_killed_at_ten_random_moments(
     cluster_assets("run", "attackers", "--day", FIRST, "--to", LAST)
     whole = time.monotonic() - began
     clean = table_digests(tmp_path)
-    rng = random.Random(20131103)  # noqa: S311 - moments, not secrets
+    rng = random.Random(20131103)
     interrupted = 0
     for _ in range(MOMENTS):
         process = start_run("--force")
@@ -120,7 +120,7 @@ def test_killed_while_the_source_changed(
         cluster_assets("run", "attackers", "--day", FIRST, "--to", LAST)
         states.append(by_day(table_digests(tmp_path)))
     assert states[0] != states[1]
-    rng = random.Random(7)  # noqa: S311 - moments, not secrets
+    rng = random.Random(7)
     for seed in (8, 7, 8, 7, 8):
         write_sample(SampleConfig(output=lake, first_day=DAYS[0], days=len(DAYS), entities=400, seed=seed))
         process = start_run()

@@ -17,6 +17,8 @@ from cluster_assets.stores.local import LocalStore
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from athena_lake import Lake
+
     from cluster_assets.ports import ObjectStore
 
     MakeStore = Callable[[], ObjectStore]
@@ -61,11 +63,13 @@ ODD_KEYS = [
 ]
 
 
-@pytest.fixture(scope="module", params=["local"])
+@pytest.fixture(scope="module", params=["local", "s3"])
 def make_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> MakeStore:
     """Makes an empty store at each call."""
-    makers: dict[str, MakeStore] = {"local": lambda: LocalStore(tmp_path_factory.mktemp("store"))}
-    return makers[request.param]
+    if request.param == "local":
+        return lambda: LocalStore(tmp_path_factory.mktemp("store"))
+    lake: Lake = request.getfixturevalue("athena_servers")
+    return lake.store
 
 
 @pytest.fixture

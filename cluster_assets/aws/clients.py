@@ -1,0 +1,95 @@
+"""Clients of AWS: one retry policy (ours), time limits, no credentials in logs.
+
+Credentials come from the standard AWS environment and nowhere else; so do addresses and the region where
+the settings name none.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+
+from cluster_assets.domain.errors import SpecError
+
+# At DEBUG these print signed requests: the access key id, and the session token as it is.
+_LOGGERS_OF_SIGNED_REQUESTS = (
+    "botocore.auth",
+    "botocore.endpoint",
+    "botocore.hooks",
+    "botocore.awsrequest",
+    "botocore.httpsession",
+    "botocore.parsers",
+    "botocore.credentials",
+    "botocore.client",
+)
+# A second layer of retries would multiply attempts and hide throttling: aws/faults decides alone.
+_ONE_ATTEMPT = {"mode": "standard", "total_max_attempts": 1}
+
+
+@dataclass(frozen=True)
+class AwsAccount:
+    """Where on AWS everything is.
+
+    Attributes:
+        region: The region; None takes that of the environment or profile.
+        endpoint_url: One address for all services, for emulators; None takes AWS's own, or those of the
+            standard variables `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>`.
+    """
+
+    region: str | None = None
+    endpoint_url: str | None = None
+
+    @cached_property
+    def session(self) -> Any:
+        """The session that all clients share; made at first use, since it takes 50 ms."""
+        silence_signed_requests()
+        try:
+            return boto3.Session(region_name=self.region)
+        except BotoCoreError as error:
+            raise SpecError(f"AWS cannot be reached: {error}", remedy="check AWS_PROFILE") from error
+
+    def client(self, service: str, *, read_timeout_s: float = 60, parallel: int = 10) -> Any:
+        """A client that tries once, keeps its connections alive and gives up after some time.
+
+        Args:
+            service: As boto3 calls it.
+            read_timeout_s: Longest wait for an answer.
+            parallel: How many requests may be under way at once.
+
+        Raises:
+            SpecError: Neither the settings nor the environment names a region, or the address is none.
+        """
+        config = client_config(read_timeout_s=read_timeout_s, parallel=parallel)
+        try:
+            return self.session.client(service, endpoint_url=self.endpoint_url, config=config)
+        except (BotoCoreError, ValueError) as error:
+            raise SpecError(
+                f"AWS cannot be reached: {error}",
+                remedy="set CLUSTER_AWS_REGION, or AWS_DEFAULT_REGION; and AWS_PROFILE if you use profiles",
+            ) from error
+
+
+def client_config(*, read_timeout_s: float = 60, parallel: int = 10) -> Config:
+    """How every client behaves; see `AwsAccount.client`."""
+    return Config(
+        retries=_ONE_ATTEMPT,
+        connect_timeout=10,
+        read_timeout=read_timeout_s,
+        tcp_keepalive=True,
+        max_pool_connections=max(10, parallel),
+        user_agent_extra="cluster-assets",
+    )
+
+
+def silence_signed_requests() -> None:
+    """Keep the SDK's loggers that would print credentials from doing so, whatever the root logger's level."""
+    for name in _LOGGERS_OF_SIGNED_REQUESTS:
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET or logger.level < logging.INFO:
+            logger.setLevel(logging.INFO)

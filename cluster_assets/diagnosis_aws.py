@@ -1,0 +1,175 @@
+"""What `cluster-assets doctor` looks at on AWS: account, bucket, workgroup, databases and function."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from cluster_assets.aws.faults import Cause, Exhausted, Patience, call_aws, cause_of_call
+from cluster_assets.composition import aws_account, open_storage
+from cluster_assets.domain.errors import (
+    CatalogError,
+    ClusterAssetsError,
+    EngineError,
+    IntegrityError,
+    SpecError,
+    WorkerUnavailableError,
+)
+from cluster_assets.pipeline_spec import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cluster_assets.settings import Settings
+
+_PATIENCE = Patience(attempts=3, seconds=20, first_wait_s=0.5, longest_wait_s=2)
+_PROBE = b"cluster-assets doctor\n"
+
+
+def aws_checks(settings: Settings) -> Mapping[str, Callable[[], str]]:
+    """Each part by name; a check tells what it found, or raises an error with the remedy."""
+    return {
+        "account": partial(_account, settings),
+        f"bucket {settings.aws_bucket}": partial(_bucket, settings),
+        f"Athena workgroup {settings.aws_workgroup}": partial(_workgroup, settings),
+        f"Glue database {settings.aws_database}": partial(_database, settings, settings.aws_database),
+        f"Glue database {settings.aws_scratch_database}": partial(
+            _database, settings, settings.aws_scratch_database
+        ),
+        f"Lambda function {settings.aws_function}": partial(_function, settings),
+    }
+
+
+def _account(settings: Settings) -> str:
+    sts = aws_account(settings).client("sts")
+    found = _asked(
+        sts.get_caller_identity,
+        SpecError,
+        "AWS does not know these credentials",
+        "log in, or set AWS_PROFILE",
+    )
+    return f"{found['Arn']} in {found['Account']}, region {sts.meta.region_name}"
+
+
+def _bucket(settings: Settings) -> str:
+    store, _ = open_storage(settings)
+    key = f"_doctor/{uuid4().hex}"
+    try:
+        if not store.put_if_absent(key, _PROBE) or store.put_if_absent(key, b"another"):
+            raise IntegrityError(
+                "the bucket does not decide between two writers of one key",
+                where=store.uri(key),
+                remedy="use Amazon S3 itself: stores that ignore If-None-Match lose days",
+            )
+        _check_probe(store.read(key), store.digest(key))
+        list(store.list("_doctor/"))
+    finally:
+        store.delete([key])
+    return f"lists, puts, gets and deletes{_region_of(settings)}"
+
+
+def _region_of(settings: Settings) -> str:
+    s3 = aws_account(settings).client("s3")
+    head = _asked(
+        partial(s3.head_bucket, Bucket=settings.aws_bucket),
+        SpecError,
+        "no bucket",
+        "check CLUSTER_AWS_BUCKET",
+    )
+    region = head.get("BucketRegion")
+    if region and region != s3.meta.region_name:
+        raise SpecError(
+            f"the bucket is in {region}, this process in {s3.meta.region_name}",
+            remedy=f"set CLUSTER_AWS_REGION={region}: Athena and Lambda must be beside the data",
+        )
+    return f"; region {region}" if region else ""
+
+
+def _check_probe(body: bytes, digest: str) -> None:
+    if body != _PROBE or digest != hashlib.sha256(_PROBE).hexdigest():
+        raise IntegrityError("what was put is not what came back", remedy="look at what stands between")
+
+
+def _workgroup(settings: Settings) -> str:
+    athena = aws_account(settings).client("athena")
+    group = _asked(
+        partial(athena.get_work_group, WorkGroup=settings.aws_workgroup),
+        EngineError,
+        "Athena does not tell about the workgroup",
+        "check CLUSTER_AWS_WORKGROUP, and allow athena:GetWorkGroup",
+    )["WorkGroup"]
+    if group["State"] != "ENABLED":
+        raise EngineError("the workgroup is disabled", remedy="enable it")
+    configuration = group.get("Configuration", {})
+    place = configuration.get("ResultConfiguration", {}).get("OutputLocation") or settings.aws_results_uri
+    managed = configuration.get("ManagedQueryResultsConfiguration", {}).get("Enabled", False)
+    if not place and not managed:
+        raise EngineError(
+            "the workgroup has no place for results",
+            remedy="give it one, or set CLUSTER_AWS_RESULTS_URI=s3://bucket/folder/",
+        )
+    cutoff = configuration.get("BytesScannedCutoffPerQuery")
+    limit = f"at most {cutoff:,} bytes a query" if cutoff else "no limit of bytes a query"
+    return f"results go to {place or 'Athena itself'}; {limit}"
+
+
+def _database(settings: Settings, name: str) -> str:
+    glue = aws_account(settings).client("glue")
+    _asked(
+        partial(glue.get_database, Name=name),
+        CatalogError,
+        f"Glue does not tell about the database {name}",
+        "deploy the stack or create the database, and allow glue:GetDatabase",
+    )
+    tables = _asked(
+        partial(glue.get_tables, DatabaseName=name, MaxResults=1),
+        CatalogError,
+        f"Glue does not list the tables of {name}",
+        "allow glue:GetTables; where Lake Formation governs it, grant DESCRIBE on the database",
+    )
+    return "is there, " + ("with tables" if tables["TableList"] else "without tables yet")
+
+
+def _function(settings: Settings) -> str:
+    client = aws_account(settings).client("lambda")
+    found = _asked(
+        partial(
+            client.get_function_configuration,
+            FunctionName=settings.aws_function,
+            Qualifier=settings.aws_function_qualifier,
+        ),
+        WorkerUnavailableError,
+        "Lambda does not tell about the function",
+        "check CLUSTER_AWS_FUNCTION, CLUSTER_AWS_FUNCTION_QUALIFIER, lambda:GetFunctionConfiguration",
+    )
+    state = found.get("State", "Active")
+    if state not in ("Active", "Inactive"):
+        raise WorkerUnavailableError(
+            f"the function is {state}: {found.get('StateReason', '')}", remedy="wait, or deploy it again"
+        )
+    limits = Limits()
+    for name, has, needs in (
+        ("memory", found["MemorySize"], limits.memory_mb),
+        ("timeout", found["Timeout"], limits.timeout_s),
+    ):
+        if has < needs:
+            raise WorkerUnavailableError(
+                f"its {name} is {has}; pipelines without limits of their own need {needs}",
+                remedy="deploy it with more, or lower the limits of every pipeline",
+            )
+    pinned = "" if found["Version"] != "$LATEST" else "; not pinned: set CLUSTER_AWS_FUNCTION_QUALIFIER"
+    return f"version {found['Version']}, {found['MemorySize']} MB, {found['Timeout']} s{pinned}"
+
+
+def _asked(call: Callable[[], Any], kind: type[ClusterAssetsError], what: str, remedy: str) -> Any:
+    """Call AWS; a refusal becomes an error with its remedy."""
+
+    def translate(error: Exception) -> ClusterAssetsError:
+        passing = isinstance(error, Exhausted)
+        forbidden = cause_of_call(error) is Cause.FORBIDDEN
+        hint = "try again later" if passing else f"{'check the permissions; ' if forbidden else ''}{remedy}"
+        return kind(f"{what}: {error}", remedy=hint)
+
+    return call_aws(call, _PATIENCE, translate)

@@ -12,13 +12,13 @@ import duckdb
 import sqlglot.expressions as exp
 
 from cluster_assets.domain.errors import EngineError, SpecError
-from cluster_assets.domain.tables import CANDIDATES, CLUSTERS, MEMBERS, SCALES, points_contract
+from cluster_assets.domain.tables import CANDIDATES, CLUSTERS, DENDROGRAM, MEMBERS, SCALES, points_contract
 from cluster_assets.stages.published import published_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cluster_assets.domain.manifests import TableData
+    from cluster_assets.domain.manifests import Manifest, TableData
     from cluster_assets.domain.partitions import Day
     from cluster_assets.ports import ObjectStore
     from cluster_assets.stages.ledger import Ledger
@@ -29,6 +29,7 @@ TABLES = {
     "scales": "points",
     "candidates": "candidates",
     "clusters": "clusters",
+    "dendrogram": "clusters",
 }
 _FORMATS = {
     ".parquet": "FORMAT parquet, COMPRESSION zstd",
@@ -38,7 +39,8 @@ _FORMATS = {
     ".ndjson": "FORMAT json",
 }
 _SORT_BY = {
-    table.name: table.sort_by for table in (points_contract(()), MEMBERS, SCALES, CANDIDATES, CLUSTERS)
+    table.name: table.sort_by
+    for table in (points_contract(()), MEMBERS, SCALES, CANDIDATES, CLUSTERS, DENDROGRAM)
 }
 
 
@@ -70,14 +72,24 @@ def export_table(ledger: Ledger, table: str, day: Day, output: Path, store: Obje
         )
     manifest = published_day(ledger, day)[TABLES[table]]
     if table not in manifest.tables:
-        raise SpecError(
-            f"{day} has no table {table}: its vectors are not scaled, or by those of another day",
-            where=f"{ledger.pipeline}, features.scale",
-            remedy=f"choose a day with features.scale of its own; reference day: "
-            f"{manifest.metrics.get('reference_day', 'none')}",
-        )
+        raise _no_such_table(ledger, day, table, manifest)
     with _local_files(ledger.uris(manifest, table), store) as paths:
         return _copy(_query(manifest.tables[table], paths), options, output)
+
+
+def _no_such_table(ledger: Ledger, day: Day, table: str, manifest: Manifest) -> SpecError:
+    if table == DENDROGRAM.name:
+        return SpecError(
+            f"{day} has no table {table}",
+            where=f"{ledger.pipeline}, algorithm",
+            remedy="set algorithm: {type: single_linkage, dendrogram: true}, and run the day again",
+        )
+    return SpecError(
+        f"{day} has no table {table}: its vectors are not scaled, or by those of another day",
+        where=f"{ledger.pipeline}, features.scale",
+        remedy=f"choose a day with features.scale of its own; reference day: "
+        f"{manifest.metrics.get('reference_day', 'none')}",
+    )
 
 
 @contextmanager

@@ -18,6 +18,10 @@ from sklearn.cluster import (
 )
 from sklearn.metrics import adjusted_rand_score
 
+from cluster_assets.domain.errors import SpecError
+from cluster_assets.domain.partitions import parse_day
+from cluster_assets.exports import export_table
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -62,7 +66,7 @@ def day(runner: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
         )
         results = pipeline.run(DAY)
         clusters = pipeline.table("clusters", DAY)
-        run.table = clusters  # type: ignore[attr-defined]
+        run.table, run.ledger = clusters, pipeline.ledger  # type: ignore[attr-defined]
         return clusters["cluster"].to_numpy(), results, values
 
     return run
@@ -127,13 +131,19 @@ def test_mean_shift(day: Callable[..., Any], cluster_all: bool) -> None:
     same(ours, MeanShift(bandwidth=THRESHOLD / 2, cluster_all=cluster_all).fit_predict(values))
 
 
-def test_single_linkage_with_its_dendrogram(day: Callable[..., Any]) -> None:
+def test_single_linkage_with_its_dendrogram(day: Callable[..., Any], tmp_path: Path) -> None:
     ours, results, values = day({"type": "single_linkage", "dendrogram": True}, **NEAR)
     whole = AgglomerativeClustering(n_clusters=None, distance_threshold=THRESHOLD, linkage="single")
     same(ours, whole.fit_predict(values))
     tables = results["clusters"].manifest.tables
     points = results["points"].manifest.tables["points"].rows
     assert tables["dendrogram"].rows == points - (ours.max() + 1)
+    exported = tmp_path / "merges.csv"
+    assert export_table(day.ledger, "dendrogram", parse_day(DAY), exported) == tables["dendrogram"].rows
+    assert exported.read_text().startswith("left,right,distance,size\n")
+    day({"type": "single_linkage"}, **NEAR)
+    with pytest.raises(SpecError, match="no table dendrogram"):
+        export_table(day.ledger, "dendrogram", parse_day(DAY), exported)
 
 
 @pytest.mark.parametrize("method", ["eom", "leaf"])

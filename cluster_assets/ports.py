@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Collection, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     import sqlglot.expressions as exp
 
@@ -55,9 +56,15 @@ class FileRelation:
 
 @dataclass(frozen=True, slots=True)
 class TableRelation:
-    """A table the engine knows by name: `table`, `schema.table` or `catalog.schema.table`."""
+    """A table the engine knows by name.
+
+    Attributes:
+        name: `table`, `schema.table` or `catalog.schema.table`.
+        scratch: The scratch that holds it and ends with it, of a table that an engine made for itself.
+    """
 
     name: str
+    scratch: str | None = None
 
 
 Relation = FileRelation | TableRelation
@@ -110,6 +117,31 @@ class UnloadResult:
 
     files: tuple[WrittenFile, ...]
     statistics: Statistics
+
+
+@dataclass(frozen=True, slots=True)
+class ScratchTable:
+    """A filled table that later statements of the same scratch read as `relation`."""
+
+    relation: Relation
+    statistics: Statistics
+
+
+class Scratch(Protocol):
+    """Tables on the way from one statement to the next."""
+
+    def fill(
+        self, statement: Statement, relations: Mapping[str, Relation], table: TableContract
+    ) -> ScratchTable:
+        """Put the rows of a query into a new table.
+
+        They are sorted where the engine keeps the table; a file is not. The columns must be those of `table`,
+        with its types.
+
+        Raises:
+            EngineError: As `SqlEngine.unload`.
+        """
+        ...
 
 
 class SqlEngine(Protocol):
@@ -178,6 +210,15 @@ class SqlEngine(Protocol):
 
         Raises:
             EngineError: As `fetch`, or the columns differ from the contract.
+        """
+        ...
+
+    def scratch(self, prefix_uri: str) -> AbstractContextManager[Scratch]:
+        """A place for scratch tables: in the engine itself, which drops them when the context ends, or files.
+
+        Args:
+            prefix_uri: A fresh prefix, where an engine that keeps no tables writes them, one folder each. The
+                files stay; whoever owns the prefix removes it.
         """
         ...
 

@@ -32,6 +32,7 @@ from cluster_assets.engines.athena_sql import (
     unload_text,
 )
 from cluster_assets.engines.athena_written import not_the_contract, written_files
+from cluster_assets.engines.file_scratch import file_scratch
 from cluster_assets.ports import FileRelation, QueryResult, UnloadResult
 from cluster_assets.sql_files import sources_of
 
@@ -39,13 +40,14 @@ if TYPE_CHECKING:
     import datetime as dt
     import threading
     from collections.abc import Collection, Mapping
+    from contextlib import AbstractContextManager
 
     from pyathena.model import AthenaQueryExecution
 
     from cluster_assets.domain.tables import Column, TableContract
     from cluster_assets.engines.athena_clients import AthenaClients
     from cluster_assets.engines.athena_scratch import ScratchTable
-    from cluster_assets.ports import Relation, Statement, WrittenFile
+    from cluster_assets.ports import Relation, Scratch, Statement, WrittenFile
 
 __all__ = ["AthenaConfig", "AthenaEngine"]
 
@@ -150,6 +152,10 @@ class AthenaEngine:
         split_uri(prefix_uri)
         used = _used(statement, relations)
         return interruptibly(lambda stop: self._unload((statement, used), table, prefix_uri, stop))
+
+    def scratch(self, prefix_uri: str) -> AbstractContextManager[Scratch]:
+        """Scratch tables, as files; see `ports.SqlEngine`."""
+        return file_scratch(self, prefix_uri)
 
     def sweep(self, before: dt.datetime) -> int:
         """Drop scratch tables that killed processes left before a time; how many there were."""

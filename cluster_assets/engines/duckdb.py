@@ -14,9 +14,17 @@ import sqlglot.expressions as exp
 
 from cluster_assets.domain.errors import EngineError, SourceMissingError
 from cluster_assets.engines.duckdb_errors import file_error, translate
-from cluster_assets.engines.duckdb_files import PATH_COLUMN, folders_of, from_item, parquet_columns
+from cluster_assets.engines.duckdb_files import (
+    PATH_COLUMN,
+    folders_of,
+    from_item,
+    is_of_database,
+    parquet_columns,
+    scratches_of,
+)
 from cluster_assets.engines.duckdb_footers import ChunkSizes
 from cluster_assets.engines.duckdb_partitions import copy_partitioned
+from cluster_assets.engines.duckdb_scratch import KeptScratch, create_sorted
 from cluster_assets.engines.duckdb_sessions import DuckDbConfig, DuckDbSessions, interruptibly
 from cluster_assets.engines.duckdb_sql import duckdb_text
 from cluster_assets.engines.duckdb_text_files import (
@@ -27,6 +35,7 @@ from cluster_assets.engines.duckdb_text_files import (
     without_values,
 )
 from cluster_assets.engines.duckdb_writing import check_contract, copy_sorted
+from cluster_assets.engines.file_scratch import FileScratch
 from cluster_assets.ports import (
     FileRelation,
     QueryResult,
@@ -38,11 +47,11 @@ from cluster_assets.ports import (
 from cluster_assets.sql_files import sources_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from cluster_assets.domain.errors import ClusterAssetsError
     from cluster_assets.domain.tables import Column, TableContract
-    from cluster_assets.ports import Relation, Statement
+    from cluster_assets.ports import Relation, Scratch, Statement
 
 __all__ = ["DuckDbConfig", "DuckDbEngine"]
 
@@ -173,6 +182,33 @@ class DuckDbEngine:
         files = (WrittenFile(str(target), rows, target.stat().st_size),) if rows else ()
         return UnloadResult(files, self._statistics(started, statement, used))
 
+    @contextlib.contextmanager
+    def scratch(self, prefix_uri: str) -> Iterator[Scratch]:
+        """Scratch tables, in DuckDB itself where the folders of all statements are known beforehand.
+
+        See `ports.SqlEngine`.
+        """
+        if not self._sessions.keeps(prefix_uri):
+            yield FileScratch(self, prefix_uri)
+            return
+        with self._sessions.scratch() as name:
+            yield KeptScratch(name, self._keep)
+
+    def _keep(
+        self, statement: Statement, relations: Mapping[str, Relation], table: TableContract, name: str
+    ) -> Statistics:
+        started = time.perf_counter()
+        used = self._used(statement, relations)
+        cursor = self._cursor(statement, used, scratch=name)
+        try:
+            text = self._text(cursor, statement, used)
+            interruptibly(cursor, lambda: create_sorted(cursor, text, statement, table, name))
+        except duckdb.Error as error:
+            raise self._translated(error, statement, used) from error
+        finally:
+            cursor.close()
+        return self._statistics(started, statement, used)
+
     def _unload_partitioned(
         self, statement: Statement, used: Mapping[str, Relation], table: TableContract, folder: Path
     ) -> tuple[WrittenFile, ...]:
@@ -219,7 +255,7 @@ class DuckDbEngine:
         return {name: relations[name] for name in names}
 
     def _check_database(self, relation: Relation) -> None:
-        if isinstance(relation, TableRelation) and self._config.database is None:
+        if self._config.database is None and is_of_database(relation):
             raise SourceMissingError(
                 f"the table {relation.name} is wanted, but no database is configured",
                 where=f"raw.table: {relation.name}",
@@ -227,14 +263,23 @@ class DuckDbEngine:
             )
 
     def _cursor(
-        self, statement: Statement, used: Mapping[str, Relation], writes: Path | None = None
+        self,
+        statement: Statement,
+        used: Mapping[str, Relation],
+        writes: Path | None = None,
+        scratch: str | None = None,
     ) -> duckdb.DuckDBPyConnection:
         folders = frozenset[str]().union(*(folders_of(relation) for relation in used.values()))
         if writes is not None:
             folders |= {str(writes)}
+        kept = [scratch] if scratch else scratches_of(used.values())
+        if kept and statement.order_sensitive:
+            raise EngineError(f"{statement.name} depends on the order of rows; scratch tables have none")
+        if kept:
+            return self._sessions.scratch_cursor(kept[0], folders)
         # One thread adds up in the order of the rows: the same input gives the same last bit.
         threads = 1 if statement.order_sensitive else None
-        tables = any(isinstance(relation, TableRelation) for relation in used.values())
+        tables = any(is_of_database(relation) for relation in used.values())
         return self._sessions.cursor(folders, threads=threads, tables=tables)
 
     def _translated(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 import sqlglot
 import sqlglot.expressions as exp
@@ -86,6 +86,17 @@ def folders_of(relation: Relation) -> frozenset[str]:
     return frozenset(str(Path(uri).parent) for uri in relation.uris)
 
 
+def is_of_database(relation: Relation) -> TypeGuard[TableRelation]:
+    """Whether a relation is a table of the configured database."""
+    return isinstance(relation, TableRelation) and relation.scratch is None
+
+
+def scratches_of(relations: Iterable[Relation]) -> list[str]:
+    """The scratches whose tables are among some relations."""
+    kept = {one.scratch for one in relations if isinstance(one, TableRelation) and one.scratch is not None}
+    return sorted(kept)
+
+
 def whole_scan(relation: FileRelation, uri: str) -> str:
     """A query that decodes every value of one file."""
     one = FileRelation((uri,), relation.format, relation.types, relation.partition_column)
@@ -123,6 +134,8 @@ def file_list(uris: Iterable[str]) -> str:
 
 
 def _table(relation: TableRelation) -> exp.Expr:
+    if relation.scratch is not None:
+        return exp.table_(relation.name, db=relation.scratch, quoted=True)
     parts = relation.name.split(".")
     schema = parts[-2] if len(parts) > 1 else "main"
     return exp.table_(parts[-1], db=schema, catalog=SOURCE, quoted=True)

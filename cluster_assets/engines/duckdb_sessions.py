@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from concurrent.futures import Future, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -14,7 +16,7 @@ from cluster_assets.domain.errors import EngineError
 from cluster_assets.engines.duckdb_files import SOURCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _Result = TypeVar("_Result")
 
@@ -49,6 +51,8 @@ class DuckDbSessions:
             str(path) for folder in config.allowed_dirs for path in (folder.absolute(), folder.resolve())
         )
         self._instances: dict[tuple[int, bool], tuple[frozenset[str], duckdb.DuckDBPyConnection]] = {}
+        self._scratches: dict[str, duckdb.DuckDBPyConnection] = {}
+        self._numbers = itertools.count(1)
 
     def cursor(
         self, folders: frozenset[str], *, threads: int | None = None, tables: bool = False
@@ -76,8 +80,49 @@ class DuckDbSessions:
                 instance = opened
             return instance.cursor()
 
+    def keeps(self, folder: str) -> bool:
+        """Whether every instance may touch a folder, so that none is opened anew for its sake."""
+        return _within(folder, self._folders)
+
+    @contextmanager
+    def scratch(self) -> Iterator[str]:
+        """The name of a new schema whose tables are dropped in the end, in an instance that stays for it.
+
+        Its tables are in memory; what is more than the limit goes to `temp_dir`.
+        """
+        name = f"scratch_{next(self._numbers)}"
+        connection = self.cursor(frozenset())
+        connection.execute(f"CREATE SCHEMA {name}")
+        with self._lock:
+            self._scratches[name] = connection
+        try:
+            yield name
+        finally:
+            with self._lock:
+                del self._scratches[name]
+            with suppress(duckdb.Error):  # of an instance that a fatal error ended, its tables with it
+                connection.execute(f"DROP SCHEMA {name} CASCADE")
+            connection.close()
+
+    def scratch_cursor(self, name: str, folders: frozenset[str]) -> duckdb.DuckDBPyConnection:
+        """A connection that sees the tables of a scratch; the caller closes it.
+
+        Raises:
+            EngineError: The scratch has ended, or a folder is not among those of the configuration.
+        """
+        if outside := sorted(folder for folder in folders if not self.keeps(folder)):
+            raise EngineError(
+                "a statement that reads scratch tables may touch the folders of the configuration only",
+                where=outside[0],
+                remedy="add the folder to allowed_dirs",
+            )
+        with self._lock:
+            if name not in self._scratches:
+                raise EngineError(f"{name} has ended, and its tables are gone")
+            return self._scratches[name].cursor()
+
     def close(self) -> None:
-        """Close every instance."""
+        """Close every instance; those with a scratch stay until it ends."""
         with self._lock:
             for _, instance in self._instances.values():
                 instance.close()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from cluster_assets.domain.tables import TableContract
+    from cluster_assets.domain.tables import Column, TableContract
     from cluster_assets.ports import Statement
 
 # Level 1 halves the time of writing pairs and makes files one per cent larger than the default level 3.
@@ -35,11 +35,17 @@ def copy_sorted(cursor: duckdb.DuckDBPyConnection, query: str, table: TableContr
     Raises:
         duckdb.Error: The query failed.
     """
-    order = ", ".join(f'"{name}"' for name in table.sort_by)
-    ordered = f"SELECT * FROM ({query}) ORDER BY {order}" if order else query
     path = "'" + str(target).replace("'", "''") + "'"
-    written = cursor.execute(f"COPY ({ordered}) TO {path} ({parquet_options(table)})").fetchall()
+    written = cursor.execute(
+        f"COPY ({in_order(query, table)}) TO {path} ({parquet_options(table)})"
+    ).fetchall()
     return int(written[0][0])
+
+
+def in_order(query: str, table: TableContract) -> str:
+    """The rows of a query in the order of a table's keys."""
+    order = ", ".join(f'"{name}"' for name in table.sort_by)
+    return f"SELECT * FROM ({query}) ORDER BY {order}" if order else query
 
 
 def check_contract(
@@ -50,7 +56,15 @@ def check_contract(
     Raises:
         EngineError: Names or types differ.
     """
-    found = parquet_columns(cursor, FileRelation((str(path),)))[str(path)]
+    refuse_other_columns(statement, parquet_columns(cursor, FileRelation((str(path),)))[str(path)], table)
+
+
+def refuse_other_columns(statement: Statement, found: tuple[Column, ...], table: TableContract) -> None:
+    """Compare the columns a statement gave with the contract.
+
+    Raises:
+        EngineError: Names or types differ.
+    """
     if found != table.columns:
         expected = ", ".join(f"{column.name} {column.type}" for column in table.columns)
         actual = ", ".join(f"{column.name} {column.type}" for column in found)

@@ -13,6 +13,7 @@ import trino
 from cluster_assets.domain.digests import digest_of
 from cluster_assets.domain.errors import ClusterAssetsError, EngineError
 from cluster_assets.domain.tables import Column
+from cluster_assets.engines.file_scratch import file_scratch
 from cluster_assets.engines.trino_errors import translate
 from cluster_assets.engines.trino_sessions import TrinoConfig, TrinoSessions
 from cluster_assets.engines.trino_sql import quoted, text, trino_text
@@ -36,11 +37,12 @@ from cluster_assets.sql_files import sources_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
+    from contextlib import AbstractContextManager
 
     from cluster_assets.domain.tables import TableContract
     from cluster_assets.engines.trino_sessions import Answer
     from cluster_assets.engines.trino_tables import ReadsFooters, ScratchTables
-    from cluster_assets.ports import Relation, Statement
+    from cluster_assets.ports import Relation, Scratch, Statement
 
 __all__ = ["TrinoConfig", "TrinoEngine"]
 
@@ -199,6 +201,10 @@ class TrinoEngine:
                 remedy="run the day again: another process wrote there",
             )
         return UnloadResult(files, _statistics(started, written))
+
+    def scratch(self, prefix_uri: str) -> AbstractContextManager[Scratch]:
+        """Scratch tables, as files; see `ports.SqlEngine`."""
+        return file_scratch(self, prefix_uri)
 
     def _files(
         self, target: str, statement: Statement, tables: ScratchTables, table: TableContract

@@ -84,7 +84,7 @@ def plan_haversine(comparison: Comparison, min_samples: int) -> CandidatePlan:
         metric="haversine",
         box_metric="euclidean",
         cells="cells/haversine.sql",
-        columns=("latitude", "longitude", "cos_latitude"),
+        columns=haversine.MEASURED_ON,
         axis_columns=_SPHERE_AXES,
         side=max(chord, _LEAST_CHORD) / _widest("euclidean", 3) * _NARROWER,
         is_apart=chord < _LEAST_CHORD,
@@ -179,7 +179,8 @@ def _plan(grid: _Grid, min_samples: int) -> CandidatePlan:
 
 
 def _tables(axes: int, carried: tuple[str, ...]) -> dict[str, TableContract]:
-    """The scratch tables; their rows need no order."""
+    """The scratch tables; only points that meet in joins gain by an order."""
+    order = {"placed": ("c0",)}
     measured = dict.fromkeys(carried, "double")
     witnesses = {**_bigints("cell_a", "cell_b", "point_a", "point_b"), "reduced": "double"}
     columns: dict[str, dict[str, str]] = {
@@ -195,7 +196,7 @@ def _tables(axes: int, carried: tuple[str, ...]) -> dict[str, TableContract]:
         "facing": {**_bigints("cell_a", "cell_b"), "is_a": "boolean", "point_id": "bigint", **measured},
     }
     return {
-        name: TableContract(name, tuple(Column(*pair) for pair in given.items()), sort_by=())
+        name: TableContract(name, tuple(Column(*pair) for pair in given.items()), sort_by=order.get(name, ()))
         for name, given in columns.items()
     }
 

@@ -5,30 +5,31 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from cluster_assets.metrics.grids import RELATIVE_SLACK, half_neighbourhood
-from cluster_assets.metrics.plans import CandidatePlan
+from cluster_assets.metrics.grids import RELATIVE_SLACK, half_neighbourhood, located
+from cluster_assets.metrics.plans import CandidatePlan, ScratchStep
 from cluster_assets.sql_files import bind
 
 if TYPE_CHECKING:
     from cluster_assets.metrics.plans import Comparison
 
+MEASURED_ON = ("latitude", "longitude", "cos_latitude")  # radians, and their cosine
 EARTH_RADIUS_M = 6_371_008.8  # mean radius of the ellipsoid, IUGG
 _ABSOLUTE_SLACK = 2.0**-40  # in radii, 6 micrometres; far above the rounding of coordinates
+_WIDEST_ON_FACES = 1 / 8  # radii; beyond, a point would lie on most faces
 _EVERY_PAIR = 2.0  # the reduced distance is at most 1, apart from rounding
 
 
 def plan(comparison: Comparison) -> CandidatePlan:
-    """Grid join on the unit sphere in three dimensions, then the exact distance; proof in the SQL file."""
-    side = {"side": chord(comparison.threshold) * RELATIVE_SLACK + _ABSOLUTE_SLACK}
-    structure = {"axes": 3, "steps": half_neighbourhood(3)}
+    """Grid join on the faces of a cube around the Earth, then the exact distance; proof in the SQL file."""
+    side = chord(comparison.threshold) * RELATIVE_SLACK + _ABSOLUTE_SLACK
+    structure = {"axes": 2, "steps": half_neighbourhood(2)}
+    faces = {"has_faces": side < _WIDEST_ON_FACES}
+    margin = {"margin": 2 * side} if faces["has_faces"] else {}
+    places = bind("located/haversine.sql", structure=faces, values={"side": side, **margin})
     return CandidatePlan(
-        scratch=(),
-        candidates=bind(
-            "candidates/haversine.sql", structure=structure, values={**side, **thresholds(comparison)}
-        ),
-        comparisons=bind(
-            "comparisons/grid.sql", structure={**structure, "cells": "cells/haversine.sql"}, values=side
-        ),
+        scratch=(ScratchStep(located(MEASURED_ON, ("home", "face", "c0", "c1")), places),),
+        candidates=bind("candidates/haversine.sql", structure=structure, values=thresholds(comparison)),
+        comparisons=bind("comparisons/grid.sql", structure={**structure, "has_faces": True}),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -16,28 +16,18 @@ if TYPE_CHECKING:
 
     from cluster_assets.metrics.plans import Comparison
 
-# Scratch: their rows need no order.
+
+def _scratch(name: str, bigints: str, *others: Column) -> TableContract:
+    return TableContract(name, (*(Column(one, "bigint") for one in bigints.split()), *others), sort_by=())
+
+
+_RANKS = Column("ranks", "array(bigint)")
 TOKENS = TableContract("tokens", (Column("token", "varchar"), Column("rank", "bigint")), sort_by=())
-SETS = TableContract(
-    "sets",
-    (
-        Column("point_id", "bigint"),
-        Column("size", "bigint"),
-        Column("bits", "bigint"),
-        Column("ranks", "array(bigint)"),
-    ),
-    sort_by=(),
-)
-HOT_SETS = TableContract(
-    "hot_sets",
-    (
-        Column("point_id", "bigint"),
-        Column("class", "bigint"),
-        Column("size", "bigint"),
-        Column("bits", "bigint"),
-        Column("ranks", "array(bigint)"),
-    ),
-    sort_by=(),
+SETS = _scratch("sets", "point_id size bits rare", _RANKS)
+HOT_SETS = _scratch("hot_sets", "point_id class size bits", _RANKS)
+# In the order of the tokens: sets that meet lie near each other in memory. The other tables need no order.
+PREFIXES = replace(
+    _scratch("prefixes", "item points size held bits rank reach band most last_band"), sort_by=("rank",)
 )
 
 HOT_FREQUENCY = 1000  # points; a token that more of them hold is hot
@@ -86,21 +76,29 @@ def plan(comparison: Comparison) -> CandidatePlan:
 def plan_with(comparison: Comparison, *, hot_frequency: int) -> CandidatePlan:
     """As `plan`; the pairs are the same for every frequency from 1 that counts as hot."""
     structure = {"metric": comparison.metric}
-    scratch = (ScratchStep(TOKENS, bind("tokens/tokens.sql")), ScratchStep(SETS, bind("sets/sets.sql")))
+    hot = {"hot_rank": (hot_frequency + 1) * _RANKS_PER_FREQUENCY}
+    shown = (
+        ScratchStep(TOKENS, bind("tokens/tokens.sql")),
+        ScratchStep(SETS, bind("sets/sets.sql", values=hot)),
+    )
     if comparison.threshold >= 1:
         every = bind("candidates/sets_all.sql", structure=structure)
-        return CandidatePlan(scratch, every, bind("comparisons/all_pairs.sql"))
+        return CandidatePlan(shown, every, bind("comparisons/all_pairs.sql"))
     bounds = bounds_of(comparison.metric, comparison.threshold)
-    hot = {"hot_rank": (hot_frequency + 1) * _RANKS_PER_FREQUENCY, "ratio": bounds.ratio}
-    numbers = {"reach": bounds.reach, "widest": bounds.widest, "bands": bounds.bands}
+    ratio = {"ratio": bounds.ratio}
+    numbers = {**ratio, "reach": bounds.reach, "widest": bounds.widest, "bands": bounds.bands}
+    filtered = (
+        ScratchStep(HOT_SETS, bind("hot_sets/hot_sets.sql", values={**hot, **ratio})),
+        ScratchStep(PREFIXES, bind("prefixes/prefixes.sql", structure=structure, values=numbers)),
+    )
     return CandidatePlan(
-        (*scratch, ScratchStep(HOT_SETS, bind("hot_sets/hot_sets.sql", values=hot))),
+        (*shown, *filtered),
         bind(
             "candidates/sets.sql",
             structure=structure,
-            values={"threshold": comparison.threshold, "share": bounds.share, **hot, **numbers},
+            values={"threshold": comparison.threshold, "share": bounds.share, **hot},
         ),
-        bind("comparisons/sets.sql", structure=structure, values={**hot, **numbers}),
+        bind("comparisons/sets.sql"),
     )
 
 

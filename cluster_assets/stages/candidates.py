@@ -73,17 +73,17 @@ class CandidatesWork:
         table = self.points.tables["points"]
         if (nothing := self._needless()) is not None:
             return _output(Candidates((), None, 0, 0, {}), table.rows, nothing)
-        search = self._search(attempt)
-        choice = search.choose()
-        return _output(search.run(choice), table.rows, choice)
+        with self._search(attempt) as search:
+            choice = search.choose()
+            return _output(search.run(choice), table.rows, choice)
 
     def foresee(self, attempt: Attempt) -> Foresight:
         """What `compute` would do: nothing is kept, but scratch tables may be written to the attempt."""
         if (nothing := self._needless()) is not None:
             return Foresight(nothing, 0)
-        search = self._search(attempt)
-        choice = search.choose()
-        return Foresight(choice, search.count_comparisons(choice))
+        with self._search(attempt) as search:
+            choice = search.choose()
+            return Foresight(choice, search.count_comparisons(choice))
 
     def _needless(self) -> Choice | None:
         """Why no pair has to be looked for; None when pairs have to."""

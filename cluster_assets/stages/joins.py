@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -63,7 +64,7 @@ class Refinement:
 
 
 class SqlJoin:
-    """A candidate plan over a table of points."""
+    """A candidate plan over a table of points; as a context, its scratch tables end with it."""
 
     def __init__(
         self,
@@ -91,6 +92,14 @@ class SqlJoin:
         self._points = points
         self._relations: dict[str, Relation] | None = None
         self._comparisons: int | None = None
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._relations = None
+        self._open.close()
 
     def count_comparisons(self) -> int:
         """Distance tests of the join, from the sizes of its blocks alone."""
@@ -101,7 +110,7 @@ class SqlJoin:
         return self._comparisons
 
     def refined(self, refinement: Refinement) -> SqlJoin:
-        """The same join, prepared and counted, with its pairs in another form."""
+        """The same join, prepared and counted, with its pairs in another form; it ends with this one."""
         join = SqlJoin(self._job, self._attempt, self._plan, self._points, refinement)
         join.bytes_scanned, join._comparisons = self.bytes_scanned, self._comparisons
         join._relations = {**self._prepared(), **refinement.relations}
@@ -144,18 +153,16 @@ class SqlJoin:
         return pairs if self._refinement is None else self._refinement.statement(pairs)
 
     def _prepared(self) -> Mapping[str, Relation]:
-        """The points and the scratch tables, written when first asked for."""
+        """The points and the scratch tables, filled when first asked for."""
         if self._relations is None:
             known: dict[str, Relation] = {"points": self._points}
             if self._refinement is not None:
                 known |= self._refinement.relations
+            scratch = self._open.enter_context(self._engine.scratch(self._attempt.scratch_uri("tables")))
             for step in self._plan.scratch:
-                uri = self._attempt.scratch_uri(step.table.name)
-                written = self._engine.unload(step.statement, known, step.table, uri)
-                self.bytes_scanned += written.statistics.bytes_scanned
-                known[step.table.name] = FileRelation(
-                    tuple(file.uri for file in written.files), columns=step.table.columns
-                )
+                filled = scratch.fill(step.statement, known, step.table)
+                self.bytes_scanned += filled.statistics.bytes_scanned
+                known[step.table.name] = filled.relation
             self._relations = known
         return self._relations
 
@@ -173,8 +180,9 @@ class SqlJoin:
         while comparisons / every**2 > _COUNTABLE_COMPARISONS / 10:
             every += 1
         few = sampled_points(self._job, self._attempt, comparison, self._points, every)
-        join = SqlJoin(self._job, self._attempt.aside("estimate"), self._plan, few, self._refinement)
-        return join._count_pairs() * every**2
+        aside = self._attempt.aside("estimate")
+        with SqlJoin(self._job, aside, self._plan, few, self._refinement) as join:
+            return join._count_pairs() * every**2
 
 
 def sampled_points(

@@ -171,22 +171,22 @@ class LevelLabels:
         day = self._day
         wider: Comparison = replace(self._comparison, threshold=radius)
         relation = FileRelation((components,), columns=COMPONENTS.columns)
-        search = PairSearch(
+        with PairSearch(
             day.job,
             day.attempt.aside(f"level_{known.levels}"),
             day.points_relation,
             day.point_count,
             wider,
             Refinement(between_components, {"components": relation}),
-        )
-        choice = search.choose()
-        comparisons = search.count_comparisons(choice)
-        if comparisons is not None and comparisons > _MOST_COMPARISONS:
-            raise self._undecided(radius, reply, f"take {comparisons:,} comparisons")
-        try:
-            found = search.run(choice)
-        except TooManyPairsError as error:
-            raise self._undecided(radius, reply, f"bring too many pairs: {error.what}") from error
+        ) as search:
+            choice = search.choose()
+            comparisons = search.count_comparisons(choice)
+            if comparisons is not None and comparisons > _MOST_COMPARISONS:
+                raise self._undecided(radius, reply, f"take {comparisons:,} comparisons")
+            try:
+                found = search.run(choice)
+            except TooManyPairsError as error:
+                raise self._undecided(radius, reply, f"bring too many pairs: {error.what}") from error
         known.bytes_scanned += found.bytes_scanned
         return tuple(PairFile(file.uri, file.rows) for file in found.files)
 

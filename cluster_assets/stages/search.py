@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from cluster_assets import features, metrics
 from cluster_assets.domain.tables import CANDIDATES
@@ -17,7 +18,7 @@ from cluster_assets.stages.joins import Candidates, Refinement, SqlJoin, sampled
 from cluster_assets.stages.recall import measure_recall
 
 if TYPE_CHECKING:
-    from cluster_assets.metrics import Comparison
+    from cluster_assets.metrics import CandidatePlan, Comparison
     from cluster_assets.planner import Choice
     from cluster_assets.ports import WrittenFile
     from cluster_assets.stages.ledger import Attempt
@@ -32,7 +33,7 @@ _ROWS_OF_KIND = {"set": 4, "embedding": 12}
 
 
 class PairSearch:
-    """Finds the near pairs of a day."""
+    """Finds the near pairs of a day; as a context, its scratch tables end with it."""
 
     def __init__(
         self,
@@ -60,6 +61,13 @@ class PairSearch:
         self._count = count
         self._comparison = comparison or features.comparison_of(job.spec)
         self._refinement = refinement
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
 
     def choose(self) -> Choice:
         """The executor for these points."""
@@ -86,20 +94,23 @@ class PairSearch:
 
     @cached_property
     def _join(self) -> SqlJoin:
-        plan = metrics.plan(self._comparison)
-        return SqlJoin(self._job, self._attempt, plan, self._points, self._refinement)
+        return self._joined(metrics.plan(self._comparison), self._refinement)
 
     @cached_property
     def _cells(self) -> SqlJoin:
         plan = metrics.cells(self._comparison, min_samples_of(self._job.spec.algorithm))
-        return SqlJoin(self._job, self._attempt, plan, self._points)
+        return self._joined(plan)
 
     @cached_property
     def _hashed(self) -> SqlJoin:
         named = self._named_hashing
         rows = named.rows or _ROWS_OF_KIND[self._comparison.kind]
         options = metrics.LshOptions(named.tables, rows, named.seed)
-        return SqlJoin(self._job, self._attempt, metrics.lsh(self._comparison, options), self._points)
+        return self._joined(metrics.lsh(self._comparison, options))
+
+    def _joined(self, plan: CandidatePlan, refinement: Refinement | None = None) -> SqlJoin:
+        join = SqlJoin(self._job, self._attempt, plan, self._points, refinement)
+        return self._open.enter_context(join)
 
     @property
     def _named_hashing(self) -> LshBlocking:
@@ -155,4 +166,5 @@ class PairSearch:
         aside = self._attempt.aside("exact")
         if self._comparison.kind == "embedding":
             return self._measure_blocks(aside, sample).files
-        return SqlJoin(self._job, aside, metrics.plan(self._comparison), sample).write().files
+        with SqlJoin(self._job, aside, metrics.plan(self._comparison), sample) as join:
+            return join.write().files

@@ -1,9 +1,9 @@
 -- Fills: candidates(point_a, point_b, distance) within a cosine threshold of vectors.
--- Reads: points
--- Parameters: :threshold, :side of a grid cell
+-- Reads: located
+-- Parameters: :threshold
 --
 -- The test, all in doubles: 1 - (u0 * v0 + u1 * v1 + ...) <= threshold, added in the order of the dimensions, where u and
--- v are the points divided by their lengths (see cells/cosine.sql), and the distance is cut to 0..2.
+-- v are the points divided by their lengths (cells/cosine.sql, in `located`), and the distance is cut to 0..2.
 --
 -- Proof that no pair is lost. There are d <= 500 dimensions. Points lie in cells of a grid on the first one to three
 -- coordinates of u, c = floor(fl(u / side)); each is compared with those of its own and of all neighbouring cells. So it
@@ -18,25 +18,21 @@
 --   (4) side = k * (1 + 2^-10), rounded. |u| / side < 2^20 + 1, so rounding moves a quotient by less than 2^-32. The
 --       quotients of a near pair differ by at most 1 - 2^-10 + 2^-19 + 2^-31 < 1, their floors by at most 1.
 -- Each pair once: of the 3^axes - 1 neighbours only the half above the own cell is looked up; within a cell a < b.
-WITH cells AS (
-    {% include "cells/cosine.sql" %}
-
-),
-steps AS (
+WITH steps AS (
     {% include "cells/steps.sql" %}
 
 ),
 reaching AS (
     SELECT
-        cells.point_id,
+        located.point_id,
         {% for k in range(dimensions) %}
-        cells.x{{ k }},
+        located.x{{ k }},
         {% endfor %}
         {% for k in range(axes) %}
-        cells.c{{ k }} + steps.s{{ k }} AS c{{ k }},
+        located.c{{ k }} + steps.s{{ k }} AS c{{ k }},
         {% endfor %}
         steps.same
-    FROM cells
+    FROM located
     CROSS JOIN steps
 ),
 multiplied AS (
@@ -48,7 +44,7 @@ multiplied AS (
         {% endfor %}
         AS product
     FROM reaching AS a
-    JOIN cells AS b
+    JOIN located AS b
         ON {% for k in range(axes) %}{{ 'AND ' if loop.index0 else '' }}b.c{{ k }} = a.c{{ k }} {% endfor %}
 
     WHERE NOT a.same OR a.point_id < b.point_id

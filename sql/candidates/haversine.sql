@@ -1,7 +1,8 @@
 -- Fills: candidates(point_a, point_b, distance) within a great-circle threshold in metres.
--- Reads: points
+-- Reads: located
 -- Parameters: :threshold; :diameter = 2 * 6371008.8; :reduced_threshold = sin(threshold / diameter)^2, or 2 when that
--- is 1 (half way round: every pair is near, whatever the last bit); :side of a grid cell in radii of the Earth
+-- is 1 (half way round: every pair is near, whatever the last bit). `located` (see located/haversine.sql) has
+-- cells :side wide, in radii of the Earth, on faces that reach :margin = 2 * :side beyond their edges.
 --
 -- The test is the one of scikit-learn's haversine BallTree on radians:
 --   r = sin((lat1 - lat2) / 2)^2 + cos(lat1) * cos(lat2) * sin((lon1 - lon2) / 2)^2 <= sin(threshold / diameter)^2.
@@ -17,28 +18,31 @@
 --   (2) A coordinate is at most 1 and off by less than 2^-50, two of them by 2^-49. Rounding the quotient by the side
 --       is like moving the coordinate by another 2^-53.
 --   (3) side = k * (1 + 2^-10) + 2^-40, rounded, exceeds the sum of all these, k * (1 + 2^-47) + 2^-49 + 2^-49 + 2^-52.
---       So the quotients of a near pair differ by less than 1, their floors by at most 1, and comparing each point with
---       its own and all neighbouring cells meets every near pair. Cells are below 2^40 + 2, exact as BIGINT.
--- Each pair once: of the 26 neighbours only the 13 above the own cell are looked up; within a cell a < b.
-WITH cells AS (
-    {% include "cells/haversine.sql" %}
-
-),
-steps AS (
+--       So the quotients of a near pair differ by less than 1, their floors by at most 1, in every axis, and comparing
+--       each point with its own and all neighbouring cells of two axes meets every near pair that shares a face. Cells
+--       are below 2^40 + 2, exact as BIGINT.
+--   (4) A near pair shares the home of a, and that of b. Let `top` be the largest size of a computed coordinate, e the
+--       largest difference of the pair's coordinates, e < side * (1 - 2^-11) by (3). The size of a's top coordinate is
+--       in b at least top(a) - e >= top(b) - 2e, above top(b) - :margin however that is rounded. Its sign is the same:
+--       faces are used for side < 1/8 only, and top(a) > 1/2, as the squares of three coordinates add up to 1.
+-- Each pair once: it counts on one face, the lower of the two homes; there, of the 8 neighbours of a cell only the 4 above
+-- it are looked up; within a cell a < b.
+WITH steps AS (
     {% include "cells/steps.sql" %}
 
 ),
 reaching AS (
     SELECT
-        cells.point_id,
-        cells.latitude,
-        cells.longitude,
-        cells.cos_latitude,
-        cells.c0 + steps.s0 AS c0,
-        cells.c1 + steps.s1 AS c1,
-        cells.c2 + steps.s2 AS c2,
+        located.point_id,
+        located.latitude,
+        located.longitude,
+        located.cos_latitude,
+        located.home,
+        located.face,
+        located.c0 + steps.s0 AS c0,
+        located.c1 + steps.s1 AS c1,
         steps.same
-    FROM cells
+    FROM located
     CROSS JOIN steps
 ),
 halves AS (
@@ -49,8 +53,8 @@ halves AS (
         sin(DOUBLE '0.5' * (a.longitude - b.longitude)) AS sin_longitude,
         a.cos_latitude * b.cos_latitude AS cosines
     FROM reaching AS a
-    JOIN cells AS b ON b.c0 = a.c0 AND b.c1 = a.c1 AND b.c2 = a.c2
-    WHERE NOT a.same OR a.point_id < b.point_id
+    JOIN located AS b ON b.face = a.face AND b.c0 = a.c0 AND b.c1 = a.c1
+    WHERE (NOT a.same OR a.point_id < b.point_id) AND least(a.home, b.home) = a.face
 ),
 measured AS (
     SELECT

@@ -1,6 +1,7 @@
 -- Fills: candidates(point_a, point_b, distance) for sets and a threshold below 1.
--- Reads: sets, hot_sets
--- Parameters: :threshold; :hot_rank, the lowest rank of a hot token; :share, :ratio, :reach, :widest, :bands, see below
+-- Reads: sets, hot_sets, prefixes
+-- Parameters: :threshold; :hot_rank, the lowest rank of a hot token; :share. And of prefixes/prefixes.sql, see below:
+-- :ratio, :reach, :widest, :bands
 --
 -- Sources: the prefix, size and positional filters are those of PPJoin (Xiao, Wang, Lin, Yu, WWW 2008); the bitmap
 -- filter is that of Sandes, Teodoro, Melo, "Bitmap filter" (Information Systems 88, 2020). Hot tokens are our own.
@@ -41,9 +42,9 @@
 -- only this set has, other bits for other tokens, so held of A + held of B - 2o >= popcount(bits of A xor bits of B).
 --
 -- Hot tokens, held by many points, are the last ones in the order. If c is not hot, the pair is met as above, in
--- tokens that are not hot (`met`). If c is hot, all o common tokens are hot, so the hot tokens alone satisfy (2), and
+-- tokens that are not hot. If c is hot, all o common tokens are hot, so the hot tokens alone satisfy (2), and
 -- o as well as the distance are the same for all points with these sizes and hot tokens: the same filters, applied to
--- the hot part of each set, run over classes of such points (`hot_met`), and a pair of classes that is near stands
+-- the hot part of each set, run over classes of such points (`is_hot`), and a pair of classes that is near stands
 -- for pairs of points that are all near. In the hot part the last position at which c may stand is as far from the
 -- end as in the whole set, so the prefixes end where (4) says, counted from the end. A pair found by its
 -- hot tokens may share other tokens too; then it is near all the more, it is met by its first common token as well,
@@ -68,67 +69,7 @@ CAST({{ a }} - {{ o }} AS DOUBLE) / CAST({{ a }} AS DOUBLE)
 DOUBLE '1' - CAST({{ o }} AS DOUBLE) / sqrt(CAST({{ a }} AS DOUBLE) * CAST({{ b }} AS DOUBLE))
 {%- endif %}
 {%- endmacro %}
-{% macro within(value) -%}
-CAST(least(DOUBLE '4294967296', floor({{ value }})) AS BIGINT)
-{%- endmacro %}
-{% macro band(size) -%}
-CAST(floor(:bands * ln(CAST({{ size }} AS DOUBLE))) AS BIGINT)
-{%- endmacro %}
-{% macro prefixes(offered, asked, table, id, rare) -%}
-{{ asked }}_sets AS (
-    SELECT
-        {{ id }} AS item,
-        size,
-        cardinality(ranks) AS held,
-        bits,
-        {{ 'filter(' if rare }}slice(
-            ranks, 1, CAST(greatest(
-                DOUBLE '0', cardinality(ranks) + 1 - greatest(DOUBLE '1', ceil(:ratio * size))
-            ) AS BIGINT)
-        ){{ ', r -> r < :hot_rank)' if rare }} AS prefix
-    FROM {{ table }}
-),
-{{ asked }}_tokens AS (
-    SELECT
-        {{ asked }}_sets.item,
-        {{ asked }}_sets.size,
-        {{ asked }}_sets.held,
-        {{ asked }}_sets.bits,
-        t.rank,
-        {{ asked }}_sets.held + 1 - array_position({{ asked }}_sets.prefix, t.rank) AS left_over
-    FROM {{ asked }}_sets
-    CROSS JOIN UNNEST({{ asked }}_sets.prefix) AS t (rank)
-),
-{{ asked }} AS (
-    SELECT
-        item,
-        size,
-        held,
-        bits,
-        rank,
-        {% if metric in ('jaccard', 'dice') -%}
-        {{ within(':reach * left_over') }} - size
-        {%- elif metric == 'overlap' -%}
-        {{ within(':reach * left_over') }}
-        {%- else -%}
-        {{ within('(:reach * left_over) * (:reach * left_over) / size') }}
-        {%- endif %} AS reach,
-        {{ band('size') }} AS band
-    FROM {{ asked }}_tokens
-),
-{{ offered }}_most AS (
-    SELECT
-        item,
-        size,
-        held,
-        bits,
-        rank,
-        band,
-        {{ within(':widest * size') if metric == 'overlap' else 'least(reach, ' + within(':widest * size') + ')' }} AS most
-    FROM {{ asked }}
-    WHERE reach >= size
-),
-{{ offered }}_bands AS (
+WITH offering AS (
     SELECT
         item,
         size,
@@ -136,106 +77,94 @@ CAST(floor(:bands * ln(CAST({{ size }} AS DOUBLE))) AS BIGINT)
         bits,
         rank,
         most,
-        sequence(band, {{ band('most') }}) AS bands
-    FROM {{ offered }}_most
+        sequence(band, last_band) AS bands
+    FROM prefixes
+    WHERE last_band IS NOT NULL
 ),
-{{ offered }} AS (
+offered AS (
     SELECT
-        {{ offered }}_bands.item,
-        {{ offered }}_bands.size,
-        {{ offered }}_bands.held,
-        {{ offered }}_bands.bits,
-        {{ offered }}_bands.rank,
-        {{ offered }}_bands.most,
+        offering.item,
+        offering.size,
+        offering.held,
+        offering.bits,
+        offering.rank,
+        offering.most,
         t.band
-    FROM {{ offered }}_bands
-    CROSS JOIN UNNEST({{ offered }}_bands.bands) AS t (band)
-)
-{%- endmacro %}
-{% macro meetings(offered, asked, before) -%}
-SELECT DISTINCT
+    FROM offering
+    CROSS JOIN UNNEST(offering.bands) AS t (band)
+),
+met AS (
+    SELECT DISTINCT
         a.item AS smaller,
-        b.item AS larger
-    FROM {{ offered }} AS a
-    JOIN {{ asked }} AS b ON b.rank = a.rank AND b.band = a.band
+        b.item AS larger,
+        a.rank >= :hot_rank AS is_hot
+    FROM offered AS a
+    JOIN prefixes AS b ON b.rank = a.rank AND b.band = a.band
     WHERE
         a.size <= b.size
         AND b.size <= a.most
         AND a.size <= b.reach
-        AND (a.size <> b.size OR a.item {{ before }} b.item)
+        AND (a.size <> b.size OR a.item < b.item OR (a.rank >= :hot_rank AND a.item = b.item))
         AND a.held + b.held - bit_count(bitwise_xor(a.bits, b.bits), 64) >= 2 * {{ enough('a.size', 'b.size') }}
-{%- endmacro %}
-WITH {{ prefixes('offered', 'asked', 'sets', 'point_id', true) }},
-met AS (
-    {{ meetings('offered', 'asked', '<') }}
 ),
-met_sizes AS (
+shown AS (
     SELECT
         met.smaller,
         met.larger,
+        met.is_hot,
         a.size AS smaller_size,
         b.size AS larger_size,
         cardinality(array_intersect(a.ranks, b.ranks)) AS common
     FROM met
     JOIN sets AS a ON a.point_id = met.smaller
     JOIN sets AS b ON b.point_id = met.larger
+    WHERE NOT met.is_hot
+    UNION ALL
+    SELECT
+        met.smaller,
+        met.larger,
+        met.is_hot,
+        a.size AS smaller_size,
+        b.size AS larger_size,
+        cardinality(array_intersect(a.ranks, b.ranks)) AS common
+    FROM met
+    JOIN hot_sets AS a ON a.point_id = met.smaller
+    JOIN hot_sets AS b ON b.point_id = met.larger
+    WHERE met.is_hot
 ),
 measured AS (
     SELECT
         smaller,
         larger,
+        is_hot,
         {{ distance('smaller_size', 'larger_size', 'common') }} AS distance
-    FROM met_sizes
+    FROM shown
 ),
-classes AS (
-    SELECT
-        class,
-        size,
-        bits,
-        ranks
-    FROM hot_sets
-    WHERE point_id = class
-),
-{{ prefixes('hot_offered', 'hot_asked', 'classes', 'class', false) }},
-hot_met AS (
-    {{ meetings('hot_offered', 'hot_asked', '<=') }}
-),
-hot_sizes AS (
-    SELECT
-        hot_met.smaller,
-        hot_met.larger,
-        a.size AS smaller_size,
-        b.size AS larger_size,
-        cardinality(array_intersect(a.ranks, b.ranks)) AS common
-    FROM hot_met
-    JOIN classes AS a ON a.class = hot_met.smaller
-    JOIN classes AS b ON b.class = hot_met.larger
-),
-hot_measured AS (
+near AS (
     SELECT
         smaller,
         larger,
-        {{ distance('smaller_size', 'larger_size', 'common') }} AS distance
-    FROM hot_sizes
+        is_hot,
+        distance
+    FROM measured
+    WHERE distance <= :threshold
 ),
 found AS (
     SELECT
         smaller,
         larger,
         distance
-    FROM measured
-    WHERE distance <= :threshold
+    FROM near
+    WHERE NOT is_hot
     UNION ALL
     SELECT
         a.point_id AS smaller,
         b.point_id AS larger,
-        hot_measured.distance
-    FROM hot_measured
-    JOIN hot_sets AS a ON a.class = hot_measured.smaller
-    JOIN hot_sets AS b ON b.class = hot_measured.larger
-    WHERE
-        hot_measured.distance <= :threshold
-        AND (hot_measured.smaller <> hot_measured.larger OR a.point_id < b.point_id)
+        near.distance
+    FROM near
+    JOIN hot_sets AS a ON a.class = near.smaller
+    JOIN hot_sets AS b ON b.class = near.larger
+    WHERE near.is_hot AND (near.smaller <> near.larger OR a.point_id < b.point_id)
 )
 SELECT
     CAST(CASE WHEN smaller < larger THEN smaller ELSE larger END AS BIGINT) AS point_a,

@@ -1,6 +1,6 @@
 -- Fills: candidates(point_a, point_b, distance) within a Euclidean, Manhattan or Chebyshev threshold.
--- Reads: points
--- Parameters: :threshold (Euclidean only), :reduced_threshold, :side of a grid cell
+-- Reads: located
+-- Parameters: :threshold (Euclidean only), :reduced_threshold
 --
 -- The test is the one of scikit-learn's KD-trees, all in doubles: `reduced` against :reduced_threshold, with
 --   euclidean: the squares of the differences, added in the order of the dimensions; fl(threshold * threshold);
@@ -8,7 +8,7 @@
 --   chebyshev: the largest size of a difference; threshold.
 --
 -- Proof that no pair is lost. Points lie in cells of a grid on the first one to three dimensions,
--- c = clamp(floor(fl(x / side))) between -2^40 and 2^40; each point is compared with those of its own and of all
+-- c = clamp(floor(fl(x / side))) between -2^40 and 2^40 (cells/vector.sql, in `located`); each point is compared with those of its own and of all
 -- neighbouring cells. So it is enough that near points differ by at most 1 in each cell coordinate.
 --   (1) A near pair has |x - y| <= t * (1 + 2^-50) in each dimension, t = max(threshold, 2^-500). Rounding to doubles is
 --       monotone and all terms are >= 0, so no rounded term exceeds the rounded sum or maximum, which is at most
@@ -24,25 +24,21 @@
 -- |x| <= 1e150 and side >= 2^-500 keep every quotient, square and sum finite.
 -- Each pair once: of the 3^axes - 1 neighbours only the half above the own cell is looked up; within a cell a < b.
 {% import "cells/measures.jinja" as measures %}
-WITH cells AS (
-    {% include "cells/vector.sql" %}
-
-),
-steps AS (
+WITH steps AS (
     {% include "cells/steps.sql" %}
 
 ),
 reaching AS (
     SELECT
-        cells.point_id,
+        located.point_id,
         {% for k in range(dimensions) %}
-        cells.x{{ k }},
+        located.x{{ k }},
         {% endfor %}
         {% for k in range(axes) %}
-        cells.c{{ k }} + steps.s{{ k }} AS c{{ k }},
+        located.c{{ k }} + steps.s{{ k }} AS c{{ k }},
         {% endfor %}
         steps.same
-    FROM cells
+    FROM located
     CROSS JOIN steps
 ),
 measured AS (
@@ -52,7 +48,7 @@ measured AS (
         {{ measures.reduced(metric, columns, 'a', 'b') }}
         AS reduced
     FROM reaching AS a
-    JOIN cells AS b
+    JOIN located AS b
         ON {% for k in range(axes) %}{{ 'AND ' if loop.index0 else '' }}b.c{{ k }} = a.c{{ k }} {% endfor %}
 
     WHERE NOT a.same OR a.point_id < b.point_id

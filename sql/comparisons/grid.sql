@@ -1,18 +1,14 @@
 -- Fills: nothing; one row: how many pairs of points a grid join will measure, from the cell sizes alone.
--- Reads: points
--- Parameters: :side of a cell
-WITH cells AS (
-    {% include cells %}
-
-),
-sizes AS (
+-- Reads: located
+WITH sizes AS (
     SELECT
         {% for k in range(axes) %}
         c{{ k }},
         {% endfor %}
+        {{ 'face,' if has_faces }}
         count(*) AS points
-    FROM cells
-    GROUP BY {% for k in range(axes) %}{{ ', ' if loop.index0 else '' }}c{{ k }}{% endfor %}
+    FROM located
+    GROUP BY {{ 'face, ' if has_faces }}{% for k in range(axes) %}{{ ', ' if loop.index0 else '' }}c{{ k }}{% endfor %}
 
 ),
 steps AS (
@@ -22,6 +18,7 @@ steps AS (
 reaching AS (
     SELECT
         sizes.points,
+        {{ 'sizes.face,' if has_faces }}
         {% for k in range(axes) %}
         sizes.c{{ k }} + steps.s{{ k }} AS c{{ k }},
         {% endfor %}
@@ -35,5 +32,5 @@ SELECT
     ) AS comparisons
 FROM reaching AS a
 JOIN sizes AS b
-    ON {% for k in range(axes) %}{{ 'AND ' if loop.index0 else '' }}b.c{{ k }} = a.c{{ k }} {% endfor %}
+    ON {{ 'b.face = a.face AND ' if has_faces }}{% for k in range(axes) %}{{ 'AND ' if loop.index0 else '' }}b.c{{ k }} = a.c{{ k }} {% endfor %}
 

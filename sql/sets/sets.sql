@@ -1,7 +1,8 @@
--- Fills: sets(point_id, size, bits, ranks): the points that share a token with another one.
+-- Fills: sets(point_id, size, bits, rare, ranks): the points that share a token with another one.
 -- Reads: points, tokens
+-- Parameters: :hot_rank, the lowest rank of a hot token
 -- `size` counts all tokens of the set, `ranks` are those that other points hold too, ascending. Each of these sets one
--- of the `bits`: bit rank % 63, so that no sign is touched.
+-- of the `bits`: bit rank % 63, so that no sign is touched. The first `rare` of them are not hot.
 WITH shown AS (
     SELECT
         points.point_id,
@@ -21,6 +22,7 @@ SELECT
     CAST(shown.point_id AS BIGINT) AS point_id,
     CAST(min(shown.size) AS BIGINT) AS size,
     CAST(bitwise_or_agg(numbered.bit) AS BIGINT) AS bits,
+    CAST(count(CASE WHEN numbered.rank < :hot_rank THEN 1 END) AS BIGINT) AS rare,
     CAST(array_sort(array_agg(numbered.rank)) AS ARRAY(BIGINT)) AS ranks
 FROM shown
 JOIN numbered ON numbered.token = shown.token

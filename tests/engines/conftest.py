@@ -54,6 +54,11 @@ def open_duckdb(request: pytest.FixtureRequest, folder: Path) -> AbstractContext
     return DuckDbEngine(DuckDbConfig(2, 512, folder / "tmp"))
 
 
+def open_warehouse(request: pytest.FixtureRequest, folder: Path) -> AbstractContextManager[SqlEngine]:
+    """DuckDB as a target opens it, its folders known beforehand: it keeps scratch tables in itself."""
+    return DuckDbEngine(DuckDbConfig(2, 512, folder / "tmp", allowed_dirs=(folder,)))
+
+
 def open_trino(request: pytest.FixtureRequest, folder: Path) -> AbstractContextManager[SqlEngine]:
     # Here, so that the other tests need no client of Trino.
     from cluster_assets.engines.trino import TrinoConfig, TrinoEngine
@@ -74,7 +79,12 @@ def open_athena(request: pytest.FixtureRequest, folder: Path) -> Iterator[SqlEng
     yield AthenaOnPaths(lake.shared_engine, lake)
 
 
-ENGINES: dict[str, Opener] = {"duckdb": open_duckdb, "athena": open_athena, "trino": open_trino}
+ENGINES: dict[str, Opener] = {
+    "duckdb": open_duckdb,
+    "duckdb of a warehouse": open_warehouse,
+    "athena": open_athena,
+    "trino": open_trino,
+}
 # Engines that need an option of their own, by name: `make test` runs without them.
 ON_REQUEST = {"trino"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,35 @@ def test_unload_sorts_and_types_and_counts(bench: Any) -> None:
     if bench.engine.name != "athena":  # which writes several files at once and promises no order
         assert keys == sorted(keys)
     assert bench.engine.describe(FileRelation((file.uri,))) == PAIR.columns
+
+
+def test_scratch_tables_are_filled_one_from_the_other(bench: Any) -> None:
+    rows = bench.parquet(
+        "SELECT (i * 7) % 11 AS k, i * 0.5e0 AS v, [i, i + 1] AS held FROM range(11) AS t(i)"
+    )
+    lists = TableContract("lists", (*PAIR.columns, Column("held", "array(bigint)")), sort_by=("k",))
+    with bench.engine.scratch(str(bench.folder / "scratch")) as scratch:
+        known = {"t": rows}
+        for table, columns, source in ((lists, "k, v, held", "t"), (PAIR, "k, v", "lists")):
+            typed = ", ".join(
+                f"CAST({one.name} AS {one.type}) AS {one.name}"
+                for one in table.columns
+                if one.name in columns
+            )
+            filled = scratch.fill(bench.statement(f"SELECT {typed} FROM {source} WHERE k > 2"), known, table)
+            assert filled.statistics.seconds > 0
+            known[table.name] = filled.relation
+        nothing = scratch.fill(
+            bench.statement("SELECT k, v FROM pair WHERE k > 11"), known, replace(PAIR, name="nothing")
+        )
+        known["nothing"] = nothing.relation
+        counted = bench.statement(
+            "SELECT sum(pair.k) AS k, sum(cardinality(lists.held)) AS held, max(lists.held[2]) AS last, "
+            "(SELECT count(*) FROM nothing) AS none FROM pair JOIN lists ON lists.k = pair.k"
+        )
+        assert bench.engine.fetch(counted, known).rows == ({"k": 52, "held": 16, "last": 11, "none": 0},)
+        with pytest.raises(EngineError, match="expected k bigint, v double"):
+            scratch.fill(bench.statement("SELECT k FROM pair"), known, replace(PAIR, name="other"))
 
 
 def test_no_rows_no_file(bench: Any) -> None:

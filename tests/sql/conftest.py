@@ -16,7 +16,7 @@ from cluster_assets.ports import FileRelation
 from cluster_assets.sql_files import count_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cluster_assets.domain.tables import TableContract
@@ -98,14 +98,19 @@ class Lake:
         relations: dict[str, Relation] = {"points": self.write(contract.columns, rows)}
         return self.join(distance, tuple(columns), relations)
 
+    def prepare(self, plan: metrics.CandidatePlan, relations: Mapping[str, Relation]) -> dict[str, Relation]:
+        """The relations with the scratch tables of a plan, as files."""
+        known = dict(relations)
+        for step in plan.scratch:
+            known[step.table.name] = self.fill(step.statement, known, step.table)
+        return known
+
     def join(
         self, distance: Distance, columns: tuple[Column, ...], relations: dict[str, Relation]
     ) -> list[Pair]:
         """Candidate pairs of the relation `points`."""
         plan = metrics.plan(comparison(distance, columns))
-        known = dict(relations)
-        for step in plan.scratch:
-            known[step.table.name] = self.fill(step.statement, known, step.table)
+        known = self.prepare(plan, relations)
         pairs = self.rows(self.fill(plan.candidates, known, CANDIDATES))
         counted = self.engine.fetch(count_of(plan.candidates), known).rows[0]["rows"]
         compared = self.engine.fetch(plan.comparisons, known).rows[0]["comparisons"]

@@ -105,7 +105,8 @@ def test_five_hundred_dimensions(lake: Any) -> None:
     contract = points_contract(columns(500))
     rows = [(n, 1, *(float(k == n) for k in range(500))) for n in range(3)] + [(3, 1, *[0.0] * 500)]
     plan = metrics.plan(metrics.Comparison("vector", "euclidean", 1.0, tuple(columns(500))))
-    found = lake.fill(plan.candidates, {"points": lake.write(contract.columns, rows)}, CANDIDATES)
+    known = lake.prepare(plan, {"points": lake.write(contract.columns, rows)})
+    found = lake.fill(plan.candidates, known, CANDIDATES)
     assert lake.rows(found) == [(0, 3, 1.0), (1, 3, 1.0), (2, 3, 1.0)]
 
 
@@ -115,5 +116,6 @@ def test_comparisons_count_the_distance_tests(lake: Any) -> None:
     contract = (Column("point_id", "bigint"), Column("weight", "bigint"), Column("x0", "double"))
     points = lake.write(contract, [(n, 1, x) for n, x in enumerate(values)])
     plan = metrics.plan(metrics.Comparison("vector", "euclidean", 1.0, tuple(columns(1))))
-    compared = lake.engine.fetch(plan.comparisons, {"points": points}).rows[0]["comparisons"]
+    known = lake.prepare(plan, {"points": points})
+    compared = lake.engine.fetch(plan.comparisons, known).rows[0]["comparisons"]
     assert compared == 6 * 5 // 2 + 1 + 6 * 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,14 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import BallTree
 
-from cluster_assets.domain.tables import Column
+from cluster_assets import metrics
+from cluster_assets.domain.tables import CANDIDATES, Column, points_contract
+from cluster_assets.metrics import haversine
 from cluster_assets.metrics.haversine import EARTH_RADIUS_M
 from cluster_assets.pipeline_spec import Distance
+from cluster_assets.sql_files import bind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PLACE = (Column("latitude", "double"), Column("longitude", "double"))
+CORNER = math.degrees(math.asin(1 / math.sqrt(3)))  # at 45 degrees east three faces of the cube meet there
 HALF_WAY = EARTH_RADIUS_M * math.pi
 THRESHOLDS = (1e-200, 1e-9, 1e-6, 1e-3, 1.0, 1e3, 5e4, 1e6, 1e7, 0.75 * HALF_WAY, 0.9999 * HALF_WAY)
 
@@ -42,12 +47,12 @@ def brute(points: Sequence[tuple[float, float]], threshold: float) -> list[tuple
 
 @st.composite
 def globes(draw: st.DrawFn) -> tuple[float, list[tuple[float, float]]]:
-    """Places anywhere, at the poles, along the antimeridian, and about one threshold apart."""
+    """Places anywhere, at the poles, along the antimeridian and the cube, and a threshold apart."""
     threshold = draw(st.sampled_from(THRESHOLDS))
     degrees = math.degrees(threshold / EARTH_RADIUS_M)
-    latitude = st.one_of(st.floats(-90, 90), st.sampled_from([90.0, -90.0, 89.9999999, 0.0, 45.0, -45.0]))
+    latitude = st.one_of(st.floats(-90, 90), st.sampled_from([90.0, -90.0, 89.9999999, 0.0, 45.0, -CORNER]))
     longitude = st.one_of(
-        st.floats(-180, 180), st.sampled_from([180.0, -180.0, 179.9999999, -179.9999999, 0.0])
+        st.floats(-180, 180), st.sampled_from([180.0, -180.0, 179.9999999, -179.9999999, 0.0, 45.0, -135.0])
     )
     places = draw(st.lists(st.tuples(latitude, longitude), max_size=7))
     moves = st.sampled_from([(1.0, 0.0), (0.0, 1.0), (0.7, 0.7), (-0.999999, 0.0), (0.0, -1.0), (0.0, 0.0)])
@@ -93,6 +98,8 @@ def test_pairs_equal_those_of_a_ball_tree(lake: Any, threshold: float) -> None:
             np.column_stack([chance.uniform(-90, 90, 300), chance.uniform(-180, 180, 300)]),
             np.column_stack([np.full(100, 90.0), chance.uniform(-180, 180, 100)]),
             np.column_stack([chance.uniform(-80, 80, 100), np.full(100, 180.0)]),
+            np.column_stack([chance.uniform(-CORNER, CORNER, 100), chance.choice([45.0, -135.0], 100)]),
+            np.column_stack([chance.choice([45.0, CORNER, -CORNER], 100), chance.choice([0.0, 45.0], 100)]),
         ]
     )
     spread = math.degrees(threshold / EARTH_RADIUS_M)
@@ -107,3 +114,20 @@ def test_pairs_equal_those_of_a_ball_tree(lake: Any, threshold: float) -> None:
     pairs = lake.candidates(Distance(metric="haversine", threshold=threshold), PLACE, rows)
     assert {(a, b) for a, b, _ in pairs} == expected
     assert len(expected) > 100
+
+
+def test_pairs_across_an_edge_of_the_cube_need_its_margin(lake: Any) -> None:
+    places = [(0.1 * k, 45.0 + side) for k in range(-100, 100) for side in (-1e-4, 1e-4)]
+    asked = metrics.Comparison("geo", "haversine", 100.0, PLACE)
+    plan = metrics.plan(asked)
+    rows = [(number, 1, *place) for number, place in enumerate(places)]
+    points = {"points": lake.write(points_contract(PLACE).columns, rows)}
+    found = lake.rows(lake.fill(plan.candidates, lake.prepare(plan, points), CANDIDATES))
+    assert found == brute(places, 100.0)
+    assert len(found) == 200
+    (step,) = plan.scratch
+    side = haversine.chord(100.0) * 1.01
+    values = {"side": side, "margin": 0.0}
+    without = bind("located/haversine.sql", structure={"has_faces": True}, values=values)
+    narrow = replace(plan, scratch=(replace(step, statement=without),))
+    assert lake.rows(lake.fill(plan.candidates, lake.prepare(narrow, points), CANDIDATES)) == []

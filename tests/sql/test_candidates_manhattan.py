@@ -94,7 +94,8 @@ def test_five_hundred_dimensions(lake: Any, metric: Any) -> None:
     contract = points_contract(columns(500))
     rows = [(n, 1, *(float(k == 499 - n) for k in range(500))) for n in range(3)] + [(3, 1, *[0.0] * 500)]
     plan = metrics.plan(metrics.Comparison("vector", metric, 1.0, tuple(columns(500))))
-    found = lake.fill(plan.candidates, {"points": lake.write(contract.columns, rows)}, CANDIDATES)
+    known = lake.prepare(plan, {"points": lake.write(contract.columns, rows)})
+    found = lake.fill(plan.candidates, known, CANDIDATES)
     expected = brute(metric, [row[2:] for row in rows], 1.0)
     assert lake.rows(found) == expected
     assert len(expected) == (3 if metric == "manhattan" else 6)

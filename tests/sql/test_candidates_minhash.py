@@ -45,7 +45,7 @@ def exact(lake: Any, threshold: float, sets: list[tuple[int, Tokens]]) -> Pairs:
 
 def planted(count: int) -> list[tuple[int, Tokens]]:
     """Sets of twenty tokens; the other half are copies that differ in one token."""
-    chance = random.Random(11)  # noqa: S311
+    chance = random.Random(11)
     originals = [frozenset(str(chance.randrange(5000)) for _ in range(20)) for _ in range(count // 2)]
     copies = [frozenset([*sorted(tokens)[1:], f"new {n}"]) for n, tokens in enumerate(originals)]
     return list(enumerate([*originals, *copies]))
@@ -87,7 +87,7 @@ def test_recall_is_what_the_formula_says(lake: Any) -> None:
 def test_the_same_pairs_in_any_order_and_in_a_sample(lake: Any) -> None:
     sets, plan = planted(400), lsh(0.2, tables=2, rows=4)
     found = run(lake, plan, sets)
-    shuffled = random.Random(2).sample(sets, len(sets))  # noqa: S311
+    shuffled = random.Random(2).sample(sets, len(sets))
     assert run(lake, plan, shuffled) == found
     sample = [(number, tokens) for number, tokens in sets if number % 3]
     kept = [pair for pair in found if pair[0] % 3 and pair[1] % 3]

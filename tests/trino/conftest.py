@@ -17,6 +17,7 @@ from cluster_assets.composition import open_backend
 from cluster_assets.domain.partitions import parse_day
 from cluster_assets.domain.tables import CANDIDATES, CORES, points_contract
 from cluster_assets.engines.duckdb_types import duckdb_type
+from cluster_assets.engines.file_scratch import file_scratch
 from cluster_assets.engines.trino import TrinoConfig, TrinoEngine
 from cluster_assets.pipeline_spec import PipelineSpec
 from cluster_assets.ports import FileRelation
@@ -28,13 +29,14 @@ from cluster_assets.stages.way import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from cluster_assets.domain.tables import Column, TableContract
     from cluster_assets.metrics import CandidatePlan
-    from cluster_assets.ports import QueryResult, Relation, SqlEngine, Statement, UnloadResult
+    from cluster_assets.ports import QueryResult, Relation, Scratch, SqlEngine, Statement, UnloadResult
     from cluster_assets.stages.stage import DayResult
 
 # Sines and cosines differ between the two in the last bit, and so does what is computed from them.
@@ -96,6 +98,9 @@ class BothEngines:
                 self._compare(statement, *(_rows(uris, ordered=ordered) for uris in (left[1], right[1])))
         self.compared.add(statement.name)
         return written
+
+    def scratch(self, prefix_uri: str) -> AbstractContextManager[Scratch]:
+        return file_scratch(self, prefix_uri)
 
     def _compare(self, statement: Statement, one: Sequence[Any], other: Sequence[Any]) -> None:
         loosely = statement.tree.find(*LAST_BITS) is not None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
+from inspect import signature
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -10,9 +12,12 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from cluster_assets.spec_types import Part
 
 if TYPE_CHECKING:
+    from cluster_assets.distance_spec import Distance
     from cluster_assets.feature_spec import Kind
 
 _SEED = Field(0, ge=0, le=2**31 - 1, description="Of the first centres, so that a day is the same again")
+# Parameters that say how to run an estimator, not what to find; the worker sets them.
+_HOW_TO_RUN = ("n_jobs", "memory", "verbose")
 _SKLEARN_CLASS = re.compile(r"sklearn\.(cluster|mixture)\.[A-Za-z]+")
 
 
@@ -132,6 +137,22 @@ class Sklearn(Part):
             raise ValueError(f"{name!r} is no clusterer; write sklearn.cluster.NAME or sklearn.mixture.NAME")
         return name
 
+    @model_validator(mode="after")
+    def _can_be_made(self) -> Sklearn:
+        """Refuse here what the worker would refuse after the pairs were paid for."""
+        module, _, name = self.estimator.rpartition(".")
+        kind = getattr(import_module(module), name, None)
+        if not (isinstance(kind, type) and hasattr(kind, "fit_predict")):
+            raise ValueError(f"{self.estimator} is no clusterer of the installed scikit-learn")
+        known = [name for name in signature(kind).parameters if name not in _HOW_TO_RUN]
+        if unknown := sorted(self.params.keys() - set(known)):
+            raise ValueError(f"{name} has no parameter {', '.join(unknown)}; it has {', '.join(known)}")
+        if "random_state" in known and not isinstance(self.params.get("random_state"), int):
+            raise ValueError(
+                f"give {name} a whole number as params.random_state: the same day, the same result"
+            )
+        return self
+
 
 Algorithm = Annotated[
     Dbscan
@@ -165,24 +186,24 @@ def may_miss_pairs(algorithm: Algorithm) -> bool:
     return isinstance(algorithm, Dbscan | ConnectedComponents | SingleLinkage)
 
 
-def check_fits(algorithm: Algorithm, kind: Kind, metric: str | None) -> None:
+def check_fits(algorithm: Algorithm, kind: Kind, distance: Distance | None) -> None:
     """Refuse an algorithm that cannot work on such features.
 
     Args:
         algorithm: Of the YAML.
         kind: Of the features.
-        metric: Of the distance; None without one.
+        distance: Of the YAML, where there is one.
 
     Raises:
         ValueError: With what would fit.
     """
     if not uses_pairs(algorithm):
-        if metric is not None:
+        if distance is not None:
             raise ValueError(f"{algorithm.type} compares points with centres; leave distance out")
         if kind not in ("vector", "embedding"):
             raise ValueError(f"{algorithm.type} needs features.vector or features.embedding, not {kind}")
         return
-    if metric is None:
+    if distance is None:
         raise ValueError(f"{algorithm.type} works on near pairs; give distance: {{metric: …, threshold: …}}")
     if kind == "mixed" and isinstance(algorithm, COMPONENT_ALGORITHMS) and not isinstance(algorithm, Optics):
         raise ValueError(
@@ -191,6 +212,10 @@ def check_fits(algorithm: Algorithm, kind: Kind, metric: str | None) -> None:
         )
     is_ward = isinstance(algorithm, Agglomerative) and algorithm.linkage == "ward"
     needs_plane = is_ward or isinstance(algorithm, MeanShift)
-    if needs_plane and (kind not in ("vector", "embedding") or metric != "euclidean"):
+    if needs_plane and (kind not in ("vector", "embedding") or distance.metric != "euclidean"):
         name = "ward linkage" if is_ward else algorithm.type
-        raise ValueError(f"{name} needs vectors and metric euclidean, not {metric} of a {kind}")
+        raise ValueError(f"{name} needs vectors and metric euclidean, not {distance.metric} of a {kind}")
+    if isinstance(algorithm, Optics) and (algorithm.eps or 0) > distance.threshold:
+        raise ValueError(
+            f"eps {algorithm.eps:g} lies beyond distance.threshold {distance.threshold:g}; raise that one"
+        )

@@ -181,8 +181,7 @@ class PipelineSpec(Part):
     def _works_on_the_features(cls, algorithm: Algorithm, info: ValidationInfo) -> Algorithm:
         features = info.data.get("features")
         if features is not None and "distance" in info.data:
-            distance = info.data["distance"]
-            check_fits(algorithm, features.kind, None if distance is None else distance.metric)
+            check_fits(algorithm, features.kind, info.data["distance"])
         return algorithm
 
     @field_validator("blocking")

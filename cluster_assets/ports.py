@@ -309,7 +309,18 @@ class Catalog(Protocol):
 
 
 class Invoker(Protocol):
-    """Calls the worker, at most `max_concurrency` at a time; safe to call from several threads."""
+    """Calls the worker, at most `max_concurrency` at a time; safe to call from several threads.
+
+    Attributes:
+        is_billed: Whether somebody charges for a call.
+    """
+
+    is_billed: bool
+
+    @property
+    def max_concurrency(self) -> int:
+        """Calls it runs at a time; further ones wait."""
+        ...
 
     def invoke(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
         """Run one event to its reply.

@@ -42,12 +42,11 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
 
 def _answer(operation: Operation, body: dict[str, Any], context: object, started: float) -> Reply:
     event = operation.event.from_json(body)
-    if event.record is not None and (known := read_record(event.record, operation.reply)) is not None:
+    if (known := read_record(event, operation.reply)) is not None:
         return replace(known, reused=True)
     with keep_deadline(deadline_of(event, context), event.seconds):
         reply = _timed(operation.load()(event), started)
-    if event.record is not None:
-        keep_record(event.record, reply)
+    keep_record(event, reply)
     return reply
 
 

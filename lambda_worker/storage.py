@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import shutil
 import tempfile
 import uuid
@@ -89,24 +90,46 @@ def read_small(address: str) -> bytes | None:
     return body
 
 
-def put_if_absent(address: str, body: bytes) -> bool:
-    """Write a small file whole, unless there is one; False when there is.
+def put_small(address: str, body: bytes) -> None:
+    """Write a small file whole; what stood there is replaced.
+
+    Raises:
+        ContractError: The address is none of the three forms.
+    """
+    with written_whole(address) as path:
+        path.write_bytes(body)
+
+
+def size_of(address: str) -> int | None:
+    """Bytes of a file, None when there is none.
 
     Raises:
         ContractError: The address is none of the three forms.
     """
     if not address.startswith("s3://"):
-        return _link_if_absent(_local_path(address), body)
+        path = _local_path(address)
+        return path.stat().st_size if path.is_file() else None
     bucket, key = _bucket_and_key(address)
     client_error = importlib.import_module("botocore.exceptions").ClientError
     try:
-        s3_client().put_object(Bucket=bucket, Key=key, Body=body, IfNoneMatch="*")
+        size: int = s3_client().head_object(Bucket=bucket, Key=key)["ContentLength"]
     except client_error as error:
-        # 409: another writer was faster by a hair, and its object is about to stand there.
-        if _code(error) in ("PreconditionFailed", "ConditionalRequestConflict", "412", "409"):
-            return False
+        if _code(error) in _MISSING:
+            return None
         raise
-    return True
+    return size
+
+
+def make_durable(address: str) -> None:
+    """Have a local file survive a loss of power; S3 answers only when an object does.
+
+    Raises:
+        ContractError: The address is none of the three forms.
+    """
+    if address.startswith("s3://"):
+        return
+    with _local_path(address).open("rb") as file:
+        os.fsync(file.fileno())
 
 
 @cache
@@ -127,19 +150,6 @@ def _download(bucket: str, key: str, path: Path) -> None:
 
 def _code(error: Any) -> str:
     return str(error.response.get("Error", {}).get("Code"))
-
-
-def _link_if_absent(final: Path, body: bytes) -> bool:
-    final.parent.mkdir(parents=True, exist_ok=True)
-    partial = final.with_name(f".{final.name}.{uuid.uuid4().hex}.partial")
-    try:
-        partial.write_bytes(body)
-        final.hardlink_to(partial)  # fails where a file stands, and never shows half of one
-    except FileExistsError:
-        return False
-    finally:
-        partial.unlink(missing_ok=True)
-    return True
 
 
 def _local_path(address: str) -> Path:

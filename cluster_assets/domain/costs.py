@@ -80,10 +80,10 @@ class CostMeter:
         with self._lock:
             self.billed_bytes += billed_bytes
 
-    def add_invocation(self, memory_mb: int, seconds: float) -> None:
-        """A call of the worker; Lambda bills whole milliseconds of the memory the function has."""
+    def add_invocation(self, memory_mb: int, seconds: float, calls: int = 1) -> None:
+        """Calls of the worker; Lambda bills whole milliseconds of the memory the function has."""
         with self._lock:
-            self.invocations += 1
+            self.invocations += calls
             self.gb_seconds += memory_mb / 1024 * math.ceil(seconds * 1000) / 1000
 
     @property

@@ -74,6 +74,8 @@ class AwsLambda:
         config: The function.
     """
 
+    is_billed = True
+
     def __init__(self, account: AwsAccount, config: AwsLambdaConfig) -> None:
         self._config = config
         self._client = account.client(
@@ -102,6 +104,11 @@ class AwsLambda:
             if self._version is None:
                 self._version = self._look_up()
             return self._version
+
+    @property
+    def max_concurrency(self) -> int:
+        """Calls at a time; further ones wait."""
+        return self._config.max_concurrency
 
     def invoke(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
         """Run one event to its reply.

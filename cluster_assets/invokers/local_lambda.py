@@ -35,6 +35,8 @@ class LocalLambda:
         cold_starts: Seconds each sandbox took to start, in order.
     """
 
+    is_billed = False
+
     def __init__(self, config: LocalLambdaConfig) -> None:
         self._config = config
         self._slots = BoundedSemaphore(config.max_concurrency)
@@ -49,6 +51,11 @@ class LocalLambda:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def max_concurrency(self) -> int:
+        """Calls at a time; further ones wait."""
+        return self._config.max_concurrency
 
     def invoke(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
         """Run one event to its reply.

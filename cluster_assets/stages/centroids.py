@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from cluster_assets.domain.digests import digest_of
 from cluster_assets.domain.errors import WorkerMemoryError, WorkerUserError
-from lambda_worker.contract import ClusterReply, Event, Reply
+from lambda_worker.contract import VERSION, ClusterReply, Event, Reply
 from lambda_worker.contract.centroids import (
     AssignEvent,
     AssignReply,
@@ -127,24 +128,31 @@ def label_points(
         WorkerMemoryError: The centres do not fit into the memory of an invocation.
         WorkerUserError: The worker refused an event.
     """
-    runs = _Runs(points, algorithm, folder, limits, invoke)
-    return runs.rounds() if algorithm["type"] == "kmeans" else runs.learn()
+    clusters = min(int(algorithm.get("n_clusters") or 1), points.rows)
+    shards = plan_shards(points, clusters, limits)
+    # Results are named by the number of a shard: other shards, another folder.
+    cut = digest_of({"shards": [[*shard.files, *shard.part] for shard in shards], "version": VERSION})
+    runs = _Runs(points, algorithm, f"{folder}/{cut[:16]}", limits, invoke)
+    return runs.rounds(shards) if algorithm["type"] == "kmeans" else runs.learn()
 
 
-def plan_shards(points: PointTable, clusters: int, most: int) -> tuple[Shard, ...]:
+def plan_shards(points: PointTable, clusters: int, limits: Limits) -> tuple[Shard, ...]:
     """Share the rows out: small files together, large ones in parts.
 
     Args:
         points: At least one file.
         clusters: Centres.
-        most: Shards at a time.
+        limits: As many shards as invocations at a time, or more where a third of their time asks for it.
     """
-    wanted = min(most, math.ceil(round_seconds(points.rows, points.numbers, clusters) / _SHARD_S))
+    seconds = round_seconds(points.rows, points.numbers, clusters)
+    least = math.ceil(seconds / (limits.timeout_s / 3))
+    wanted = max(least, min(limits.max_concurrency, math.ceil(seconds / _SHARD_S)))
+    most_parts = max(_MOST_PARTS, least)
     share = math.ceil(points.rows / max(1, wanted))
     shards: list[Shard] = []
     together: list[PointsFile] = []
     for file in points.files:
-        parts = min(_MOST_PARTS, math.ceil(file.rows / share))
+        parts = min(most_parts, math.ceil(file.rows / share))
         if parts > 1:
             shards += [Shard((file.uri,), file.rows // parts, (part, parts)) for part in range(parts)]
             continue
@@ -179,11 +187,10 @@ class _Runs:
         self._invoke = invoke
         self._invocations, self._seconds, self._peak_mb = 0, 0.0, 0.0
 
-    def rounds(self) -> PointLabels:
+    def rounds(self, shards: Sequence[Shard]) -> PointLabels:
         """K-means."""
         clusters = min(int(self._algorithm["n_clusters"]), self._points.rows)
         self._check_memory(clusters)
-        shards = plan_shards(self._points, clusters, self._limits.max_concurrency)
         centres = self._uri("centres-00000")
         tolerance = self._seed(shards, centres)
         iteration, converged = 0, False

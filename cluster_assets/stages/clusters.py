@@ -17,6 +17,7 @@ from cluster_assets.domain.tables import (
 )
 from cluster_assets.ports import FileRelation
 from cluster_assets.sql_files import bind
+from cluster_assets.stages.candidates import CandidatesWork
 from cluster_assets.stages.centres import label_by_centres
 from cluster_assets.stages.components import ComponentLabels
 from cluster_assets.stages.forests import ForestLabels
@@ -51,9 +52,10 @@ class ClustersStage:
             UpstreamMissingError: One of them is not published, or they do not belong together.
         """
         points, candidates = job.ledger.require("points", job.day), job.ledger.require("candidates", job.day)
-        if candidates.inputs["points"] != points.tables["points"].content_digest:
+        wanted = CandidatesWork(job, points).inputs
+        if stale := [name for name, digest in wanted.items() if candidates.inputs.get(name) != digest]:
             raise UpstreamMissingError(
-                f"candidates of {job.day} were computed from other points than those published now",
+                f"candidates of {job.day} were computed from another state of: {', '.join(stale)}",
                 where=f"{job.spec.name}, {job.day}",
                 remedy=f"materialize candidates too: cluster-assets run {job.spec.name} --day {job.day}",
             )
@@ -74,7 +76,8 @@ class ClustersWork:
         return {
             "points": self.points.content_digest,
             "candidates": self.candidates.content_digest,
-            "spec": digest_of(self.job.spec.part("algorithm")),
+            # The distance too: some algorithms cut at the threshold, whatever the pairs.
+            "spec": digest_of(self.job.spec.part("algorithm", "distance")),
             "sql": sql_digest("clusters"),
             "worker": f"contract {VERSION}",
         }
@@ -137,7 +140,6 @@ class ClustersWork:
             "noise_ratio": round(noise / entities, 6) if entities else 0.0,
             "core_points": labelled.core_points,
             "bytes_scanned": scanned + labelled.bytes_scanned,
-            "cost_usd": 0.0,
             **labelled.numbers,
             **worker.numbers(),
         }

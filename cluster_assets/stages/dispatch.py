@@ -5,9 +5,10 @@ from __future__ import annotations
 import heapq
 import time
 from collections import deque
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 from random import Random
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from cluster_assets.domain.errors import WorkerError, WorkerRefusalError, WorkerTimeoutError
@@ -48,13 +49,13 @@ class Answer:
         event: The event that was answered, of the class the task had.
         reply: The answer; `ok` is true.
         attempts: Calls it took.
-        wall_s: Seconds from the first call to the answer, waits included.
+        lost_s: Seconds of its calls that failed after they had begun, those of what it was halved from too.
     """
 
     event: Any
     reply: Any
     attempts: int
-    wall_s: float
+    lost_s: float
 
 
 @dataclass(slots=True)
@@ -63,8 +64,9 @@ class _Try:
 
     task: Task
     place: tuple[int, ...]
-    began: float
     attempts: int = 0
+    lost_s: float = 0.0
+    called: float = 0.0
     failures: int = 0
     throttles: int = 0
     call: int = 0
@@ -114,13 +116,11 @@ class Dispatcher:
         Raises:
             WorkerError: A task failed for good; those not yet begun never will be.
         """
-        now = time.monotonic()
-        self._ready.extend(_Try(task, (number,), now) for number, task in enumerate(tasks))
+        self._ready.extend(_Try(task, (number,)) for number, task in enumerate(tasks))
         answers: dict[tuple[int, ...], Answer] = {}
-        pool = ThreadPoolExecutor(max(1, min(len(tasks), self._pace.most, _MOST_THREADS)), "invoke")
         try:
             while self._ready or self._waiting or self._running:
-                self._begin(pool)
+                self._begin()
                 for place, answer in self._finished():
                     if each is not None:
                         each(answer)
@@ -130,10 +130,9 @@ class Dispatcher:
             self._ready.clear()
             self._waiting.clear()
             self._running.clear()
-            pool.shutdown(wait=False, cancel_futures=True)
         return [answers[place] for place in sorted(answers)]
 
-    def _begin(self, pool: ThreadPoolExecutor) -> None:
+    def _begin(self) -> None:
         now = time.monotonic()
         while self._waiting and self._waiting[0][0] <= now:
             self._ready.append(heapq.heappop(self._waiting)[2])
@@ -141,8 +140,9 @@ class Dispatcher:
             one = self._ready.popleft()
             one.attempts += 1
             one.call = self.window.begin()
+            one.called = time.monotonic()
             event = replace(one.task.event, deadline=time.time() + self._pace.timeout_s)
-            self._running[pool.submit(self._invoker.invoke, event.to_json())] = one
+            self._running[_call(self._invoker, event.to_json())] = one
 
     def _finished(self) -> Iterator[tuple[tuple[int, ...], Answer]]:
         timeout = max(0.0, self._waiting[0][0] - time.monotonic()) if self._waiting else None
@@ -158,8 +158,7 @@ class Dispatcher:
                 self._mend(one, error)
             else:
                 self.window.grow()
-                wall = time.monotonic() - one.began
-                yield one.place, Answer(one.task.event, reply, one.attempts, wall)
+                yield one.place, Answer(one.task.event, reply, one.attempts, one.lost_s)
 
     def _mend(self, one: _Try, error: WorkerError) -> None:
         """Try again in the way that helps.
@@ -168,6 +167,8 @@ class Dispatcher:
             WorkerError: Nothing does.
         """
         remedy = remedy_of(error)
+        if remedy is not Remedy.WAIT:  # what was throttled never began
+            one.lost_s += time.monotonic() - one.called
         if remedy is Remedy.WAIT and one.throttles < MOST_THROTTLES:
             one.throttles += 1
             self.throttled += 1
@@ -190,10 +191,25 @@ def _halves(one: _Try) -> tuple[_Try, ...]:
     parts = one.task.halve(one.task.event) if one.task.halve else None
     if parts is None:
         return ()
-    return tuple(
-        _Try(replace(one.task, event=event), (*one.place, number), one.began)
-        for number, event in enumerate(parts)
+    first, second = (
+        _Try(replace(one.task, event=event), (*one.place, number)) for number, event in enumerate(parts)
     )
+    first.attempts, first.lost_s = one.attempts, one.lost_s
+    return first, second
+
+
+def _call(invoker: Invoker, body: Mapping[str, Any]) -> Future[Mapping[str, Any]]:
+    """Call the worker in a thread that does not keep the process alive when nobody waits for it any more."""
+    future: Future[Mapping[str, Any]] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(invoker.invoke(body))
+        except BaseException as error:  # noqa: BLE001 - whoever waits raises it
+            future.set_exception(error)
+
+    Thread(target=run, name="invoke", daemon=True).start()
+    return future
 
 
 def _read(task: Task, body: Mapping[str, Any]) -> Reply:

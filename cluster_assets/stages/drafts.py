@@ -84,6 +84,17 @@ def seal_tables(store: ObjectStore, place: StageDay, draft: Draft) -> dict[str, 
     return tables
 
 
+def remove_strays(store: ObjectStore, place: StageDay, draft: Draft, tables: Mapping[str, TableData]) -> None:
+    """Remove what lies beside the files of a draft's tables: what an invocation left that was halved later.
+
+    People who query the folder of a table by name would read it twice.
+    """
+    named = {file.key for table in tables.values() for file in table.files}
+    prefixes = tuple(f"{place.attempt(draft.attempt.id)}/{check_name(name)}/" for name in draft.tables)
+    strays = [key for key in stored_sizes(store, place, draft.attempt.id) if key.startswith(prefixes)]
+    store.delete([key for key in strays if key not in named])
+
+
 def stored_sizes(store: ObjectStore, place: StageDay, attempt: str) -> dict[str, int]:
     """Bytes of every file of an attempt, by key."""
     return {found.key: found.bytes for found in store.list(f"{place.attempt(attempt)}/")}

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cluster_assets.domain.errors import WorkerCapacityError
 from cluster_assets.domain.shards import PairFile, pack_files
 from cluster_assets.domain.tables import DENDROGRAM
 from cluster_assets.ports import WrittenFile
@@ -28,7 +27,7 @@ from lambda_worker.contract import (
     ForestReply,
 )
 from lambda_worker.contract.forests import FOREST_KINDS, NEEDS_CORES
-from lambda_worker.contract.memory import cluster_memory_mb, forest_memory_mb
+from lambda_worker.contract.memory import cluster_memory_mb, dendrogram_memory_mb
 from lambda_worker.contract.timing import cluster_seconds, rows_within
 
 if TYPE_CHECKING:
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from cluster_assets.stages.invocations import Invocations
     from cluster_assets.stages.pinned_day import PinnedDay
 
-# Part of the memory of an invocation that plans may fill; the rest is for what no model knows.
-_FILL = 0.85
 # A round of merging that leaves more of the pairs than this is not repeated.
 _WORTH_MERGING = 0.9
 
@@ -87,7 +84,6 @@ class ForestLabels:
         self._type: str = algorithm["type"]
         self._kind = FOREST_KINDS[self._type]
         limits = day.job.spec.limits
-        self._memory_mb = limits.memory_mb * _FILL
         self._sizes = sizes or ShardSizes.within(limits.timeout_s)
 
     def label(self) -> Labelled:
@@ -148,14 +144,9 @@ class ForestLabels:
     def _refuse_too_many_points(self) -> None:
         points = self._day.point_count
         needed = cluster_memory_mb(points)
-        if needed > self._memory_mb:
-            job = self._day.job
-            raise WorkerCapacityError(
-                f"labelling {points:,} points takes about {needed:,.0f} MiB in one invocation; "
-                f"limits.memory_mb allows {job.spec.limits.memory_mb:,}",
-                where=f"{job.spec.name}, {job.day}",
-                remedy=f"set limits.memory_mb to {needed / _FILL + 1:,.0f} or more",
-            )
+        if self._wants_dendrogram:
+            needed = max(needed, dendrogram_memory_mb(points, self._day.pair_count))
+        self._day.refuse_beyond(needed, f"labelling {points:,} points")
 
     def _find_cores(self) -> tuple[str, ...]:
         """Core points from the degrees in each shard."""
@@ -212,13 +203,10 @@ class ForestLabels:
         day = self._day
         if not forests:
             return ()
-        pairs = sum(file.rows for file in forests)
-        if forest_memory_mb(self._kind, day.point_count, pairs) < self._memory_mb:
-            event = DendrogramEvent(
-                forests=tuple(file.uri for file in forests),
-                point_count=day.point_count,
-                output=f"{day.attempt.prefix_uri('dendrogram')}/part-00000.parquet",
-            )
-            (answer,) = self._worker.run([event], DendrogramReply)
-            return (WrittenFile(event.output, answer.reply.rows, answer.reply.bytes),)
-        return self._draw(self._reduce(pack_files(forests, pairs), None))
+        event = DendrogramEvent(
+            forests=tuple(file.uri for file in forests),
+            point_count=day.point_count,
+            output=f"{day.attempt.prefix_uri('dendrogram')}/part-00000.parquet",
+        )
+        (answer,) = self._worker.run([event], DendrogramReply)
+        return (WrittenFile(event.output, answer.reply.rows, answer.reply.bytes),)

@@ -152,7 +152,8 @@ def _garbage(
         for attempt, objects in sorted(found.attempts.items())
         if max(stored.modified for stored in objects)
         < (ages.superseded if attempt in finished else ages.unfinished)
-        for file in objects
+        # Records first: one without its result would answer for work that is gone.
+        for file in sorted(objects, key=lambda stored: (not stored.key.endswith(".json"), stored.key))
         if file.key not in named
     ]
     return [found.manifests[version] for version in sorted(dead)] + files

@@ -9,11 +9,21 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from lambda_worker.contract import DegreesEvent, ForestEvent
+    from lambda_worker.contract.hierarchies import CoreDistancesEvent, NeighboursEvent
 
-    ShardEvent = TypeVar("ShardEvent", DegreesEvent, ForestEvent)
+    ShardEvent = TypeVar("ShardEvent", DegreesEvent, ForestEvent, NeighboursEvent)
 
 # Halves of halves of one file; below this it is not the pairs that are too much.
 _MOST_PARTS = 64
+
+
+def halve_span(event: CoreDistancesEvent) -> tuple[CoreDistancesEvent, CoreDistancesEvent] | None:
+    """Half of the points each; None where one is left."""
+    first, end = event.span or (0, event.point_count)
+    middle = (first + end) // 2
+    if middle in (first, end):
+        return None
+    return replace(event, span=(first, middle)), replace(event, span=(middle, end))
 
 
 def halve_files(event: ShardEvent) -> tuple[ShardEvent, ShardEvent] | None:

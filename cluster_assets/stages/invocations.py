@@ -11,7 +11,7 @@ from cluster_assets.domain.errors import TooManyPairsError, WorkerRefusalError, 
 from cluster_assets.domain.prices import LambdaPrice
 from cluster_assets.stages.dispatch import Answer, Dispatcher, Pace, Task
 from cluster_assets.stages.layout import StageDay
-from lambda_worker.contract import CapacityError, Event, PairLimitError, Reply
+from lambda_worker.contract import CapacityError, Event, InputError, PairLimitError, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +27,10 @@ CALL_TABLE = "invocation_table"
 _PRICE = LambdaPrice()
 # Rows of the table of invocations that a day's metadata keeps: the slowest.
 _MOST_ROWS = 200
+_REMEDIES = {
+    CapacityError.__name__: "raise limits.memory_mb, or lower distance.threshold: smaller components",
+    InputError.__name__: "recompute points and candidates of the day with --force",
+}
 # What an event says about itself, and not about the work.
 _NOT_WORK = ("output", "record", "deadline", "seconds")
 
@@ -42,7 +46,7 @@ class Call:
         peak_memory_mb: Of the worker's process.
         attempts: Calls until it succeeded.
         reused: Answered from the record of an earlier run.
-        lambda_usd: List price of its memory and seconds on AWS Lambda; 0 when reused.
+        list_usd: List price of its memory and seconds on AWS Lambda, failed calls included, wherever it ran.
     """
 
     name: str
@@ -51,7 +55,7 @@ class Call:
     peak_memory_mb: float
     attempts: int
     reused: bool
-    lambda_usd: float
+    list_usd: float
 
 
 class Invocations:
@@ -74,8 +78,10 @@ class Invocations:
         self._job = job
         self._salt = salt
         self._folder = job.backend.store.uri(StageDay(job.spec.name, stage, job.day).shards)
-        pace = Pace(limits.max_concurrency, limits.timeout_s)
-        self._dispatcher = Dispatcher(job.backend.invoker_for(limits), pace)
+        self._invoker = job.backend.invoker_for(limits)
+        # No more calls than the invoker runs at a time: a deadline would pass while one waits for its turn.
+        pace = Pace(min(limits.max_concurrency, self._invoker.max_concurrency), limits.timeout_s)
+        self._dispatcher = Dispatcher(self._invoker, pace)
 
     def run(
         self,
@@ -139,7 +145,7 @@ class Invocations:
             "invocations_throttled": self._dispatcher.throttled,
             "worker_seconds": round(sum(call.seconds for call in worked), 3),
             "worker_peak_memory_mb": max((call.peak_memory_mb for call in self.calls), default=0.0),
-            "lambda_usd": round(sum(call.lambda_usd for call in worked), 9),
+            "lambda_list_usd": round(sum(call.list_usd for call in worked), 9),
             CALL_TABLE: json.dumps([asdict(call) for call in slowest]),
         }
 
@@ -150,7 +156,10 @@ class Invocations:
     def _note(self, answer: Answer) -> None:
         reply = answer.reply
         memory = self._job.spec.limits.memory_mb
-        dollars = 0.0 if reply.reused else _PRICE.dollars(memory, reply.seconds, answer.attempts)
+        seconds = answer.lost_s + (0.0 if reply.reused else reply.seconds)
+        dollars = _PRICE.dollars(memory, seconds, answer.attempts)
+        if self._invoker.is_billed:
+            self._job.meter.add_invocation(memory, seconds, answer.attempts)
         self.calls.append(
             Call(
                 name=f"{answer.event.operation} {len(self.calls)}",
@@ -159,7 +168,7 @@ class Invocations:
                 peak_memory_mb=reply.peak_memory_mb,
                 attempts=answer.attempts,
                 reused=reply.reused,
-                lambda_usd=round(dollars, 9),
+                list_usd=round(dollars, 9),
             )
         )
 
@@ -168,9 +177,9 @@ class Invocations:
         job = self._job
         if error.error_type == PairLimitError.__name__:
             return too_many_pairs(job, f"more than {job.spec.limits.max_pairs:,}")
-        remedy = "recompute points and candidates of the day with --force"
-        if error.error_type == CapacityError.__name__:
-            remedy = "raise limits.memory_mb, or lower distance.threshold so that components are smaller"
+        remedy = _REMEDIES.get(
+            error.error_type, "mend what the message names: algorithm or limits in the YAML"
+        )
         return WorkerUserError(error.what, where=f"{job.spec.name}, {job.day}", remedy=remedy)
 
 

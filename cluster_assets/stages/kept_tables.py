@@ -62,15 +62,26 @@ class KeptTables:
             }
         )
         record = f"{self._folder}/{name}.json"
-        try:
-            return _read_record(store.read(record))
-        except FileNotFoundError:
-            prefix = store.uri(f"{self._folder}/{name}-{self._attempt.id}")
+        if (known := self._known(record)) is not None:
+            return known
+        store.delete([record])  # it may stand although a file of it is gone
+        prefix = store.uri(f"{self._folder}/{name}-{self._attempt.id}")
         written = self._job.backend.engine.unload(statement, dict(relations), table, prefix)
         self.bytes_scanned += written.statistics.bytes_scanned
         body = json.dumps([asdict(file) for file in written.files], sort_keys=True).encode()
         store.put_if_absent(record, body)
         return _read_record(store.read(record))  # another run may have been faster
+
+    def _known(self, record: str) -> tuple[WrittenFile, ...] | None:
+        """The files of an earlier run, when all of them stand."""
+        store = self._job.backend.store
+        try:
+            files = _read_record(store.read(record))
+        except FileNotFoundError:
+            return None
+        folder = record.removesuffix(".json")
+        sizes = {store.uri(found.key): found.bytes for found in store.list(f"{folder}-")}
+        return files if all(sizes.get(file.uri) == file.bytes for file in files) else None
 
 
 def _read_record(body: bytes) -> tuple[WrittenFile, ...]:

@@ -17,7 +17,7 @@ from cluster_assets.domain.errors import ConflictError, IntegrityError, Upstream
 from cluster_assets.domain.manifests import Manifest, read_manifest
 from cluster_assets.domain.partitions import check_name
 from cluster_assets.ports import Pointer
-from cluster_assets.stages.drafts import Attempt, Draft, seal_tables, stored_sizes
+from cluster_assets.stages.drafts import Attempt, Draft, remove_strays, seal_tables, stored_sizes
 from cluster_assets.stages.layout import SCRATCH, ManifestKey, StageDay, parse_key
 
 if TYPE_CHECKING:
@@ -256,6 +256,8 @@ class Ledger:
 
     def _manifest(self, place: StageDay, draft: Draft) -> Manifest:
         """The manifest of a draft, all its files durable; its version is still to be decided."""
+        tables = seal_tables(self._store, place, draft)
+        remove_strays(self._store, place, draft, tables)
         return Manifest(
             pipeline=place.pipeline,
             stage=place.stage,
@@ -266,7 +268,7 @@ class Ledger:
             inputs=dict(draft.inputs),
             code_version=self._code_version,
             created_at=self._clock().astimezone(dt.UTC).isoformat(timespec="seconds"),
-            tables=seal_tables(self._store, place, draft),
+            tables=tables,
             metrics=dict(draft.metrics),
         )
 

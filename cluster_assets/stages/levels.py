@@ -8,6 +8,8 @@ within twice the radius of the one before. What a level knows and why it may be 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from math import ceil
 from typing import TYPE_CHECKING
 
 from cluster_assets import features
@@ -17,7 +19,7 @@ from cluster_assets.domain.shards import PairFile, pack_files
 from cluster_assets.metrics.levels import COMPONENTS, between_components
 from cluster_assets.ports import FileRelation
 from cluster_assets.stages.forests import ShardSizes
-from cluster_assets.stages.halves import halve_files
+from cluster_assets.stages.halves import halve_files, halve_span
 from cluster_assets.stages.joins import Refinement
 from cluster_assets.stages.pinned_day import Labelled
 from cluster_assets.stages.search import PairSearch
@@ -31,6 +33,7 @@ from lambda_worker.contract.hierarchies import (
     NeighboursEvent,
     NeighboursReply,
 )
+from lambda_worker.contract.memory import core_distances_memory_mb, hdbscan_memory_mb
 
 if TYPE_CHECKING:
     from typing import Any
@@ -88,6 +91,8 @@ class LevelLabels:
             TooManyPairsError: The labels are not final at a radius, and the next would take too many pairs.
             WorkerError: An invocation failed for good.
         """
+        points = self._day.point_count
+        self._day.refuse_beyond(hdbscan_memory_mb(points, points), f"the hierarchy of {points:,} points")
         known = _Known()
         radius = self._comparison.threshold
         files = self._day.pair_files
@@ -152,17 +157,31 @@ class LevelLabels:
             for shard in shards
         ]
         neighbours = self._worker.run_named(near, NeighboursReply, halve_files)
-        event = CoreDistancesEvent(
-            points=day.point_uris,
-            neighbours=tuple(answer.event.output for answer in neighbours),
-            point_count=day.point_count,
-            min_samples=self._min_samples,
-            output="",
-            known=tuple(known.core_distances),
-        )
-        (answer,) = self._worker.run_named([event], CoreDistancesReply)
-        if answer.reply.rows:
-            known.core_distances.append(answer.event.output)
+        rows = sum(answer.reply.rows for answer in neighbours)
+        events = [
+            CoreDistancesEvent(
+                points=day.point_uris,
+                neighbours=tuple(answer.event.output for answer in neighbours),
+                point_count=day.point_count,
+                min_samples=self._min_samples,
+                output="",
+                known=tuple(known.core_distances),
+                span=span,
+            )
+            for span in self._spans(rows)
+        ]
+        answers = self._worker.run_named(events, CoreDistancesReply, halve_span)
+        known.core_distances += [answer.event.output for answer in answers if answer.reply.rows]
+
+    def _spans(self, rows: int) -> list[tuple[int, int]]:
+        """Ranges of points whose neighbours fit into an invocation each, were they spread evenly."""
+        points = self._day.point_count
+        least = core_distances_memory_mb(points, 0)
+        self._day.refuse_beyond(least, f"core distances of {points:,} points")
+        share = core_distances_memory_mb(points, rows) - least
+        spans = max(1, ceil(share / max(1.0, self._day.memory_mb - least)))
+        cuts = [points * number // spans for number in range(spans + 1)]
+        return list(pairwise(cuts))
 
     def _search(
         self, known: _Known, radius: float, components: str, reply: HdbscanReply
@@ -206,5 +225,6 @@ def _numbers(known: _Known, radius: float, reply: HdbscanReply) -> dict[str, int
         "radius": radius,
         "level_pairs": known.pairs,
         "contested_merges": reply.contested,
-        "tree_weight": reply.tree_weight,
+        # Beyond the radius nobody looked: only the tree of one component is whole.
+        **({"tree_weight": reply.tree_weight} if reply.components <= 1 else {}),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cluster_assets.domain.errors import WorkerCapacityError
 from cluster_assets.domain.shards import PairFile
 from cluster_assets.ports import FileRelation
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from cluster_assets.ports import WrittenFile
     from cluster_assets.stages.ledger import Attempt
     from cluster_assets.stages.stage import DayJob
+
+_FILL = 0.85
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,26 @@ class PinnedDay:
         """Files of the table `cores` where the candidates are a certificate, else None."""
         is_certificate = "cores" in self.candidates.tables
         return self.job.ledger.uris(self.candidates, "cores") if is_certificate else None
+
+    @property
+    def memory_mb(self) -> float:
+        """Memory that plans may fill in an invocation; the rest is for what no model knows."""
+        return self.job.spec.limits.memory_mb * _FILL
+
+    def refuse_beyond(self, needed_mb: float, what: str) -> None:
+        """Refuse what does not fit into an invocation, before anything is paid for.
+
+        Raises:
+            WorkerCapacityError: With the memory that would do.
+        """
+        if needed_mb > self.memory_mb:
+            job = self.job
+            raise WorkerCapacityError(
+                f"{what} takes about {needed_mb:,.0f} MiB in one invocation; "
+                f"limits.memory_mb allows {job.spec.limits.memory_mb:,}",
+                where=f"{job.spec.name}, {job.day}",
+                remedy=f"set limits.memory_mb to {needed_mb / _FILL + 1:,.0f} or more",
+            )
 
     @property
     def points_relation(self) -> FileRelation:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
+from cluster_assets.domain.costs import CostMeter
 from cluster_assets.domain.digests import digest_of
 from cluster_assets.settings import PROJECT_ROOT
 from cluster_assets.stages.ledger import Draft
+from cluster_assets.stages.metering import MeteredEngine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +34,7 @@ class DayJob:
 
     Attributes:
         force: Recompute although nothing changed.
+        meter: Adds up what the stage that runs is billed for.
     """
 
     spec: PipelineSpec
@@ -39,6 +42,13 @@ class DayJob:
     ledger: Ledger
     day: Day
     force: bool = False
+    meter: CostMeter = field(default_factory=CostMeter)
+
+    def metered(self) -> DayJob:
+        """The same day with a meter of its own."""
+        meter = CostMeter()
+        backend = replace(self.backend, engine=MeteredEngine(self.backend.engine, meter))
+        return replace(self, backend=backend, meter=meter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +104,7 @@ def run_day(stage: Stage, job: DayJob) -> DayResult:
         ClusterAssetsError: One of its subclasses, with the remedy.
     """
     started = time.perf_counter()
+    job = job.metered()
     work = stage.prepare(job)
     input_digest = digest_of(work.inputs)
     if not job.force:
@@ -111,7 +122,7 @@ def run_day(stage: Stage, job: DayJob) -> DayResult:
             input_digest=input_digest,
             inputs=work.inputs,
             tables=output.tables,
-            metrics={**output.metrics, "seconds": round(seconds, 3)},
+            metrics={**output.metrics, **job.meter.cost.metrics(), "seconds": round(seconds, 3)},
             force=job.force,
         )
     )

@@ -86,6 +86,7 @@ class SampleEvent(Event):
     """
 
     operation: ClassVar[str] = "sample"
+    written: ClassVar[tuple[str, ...]] = ("output", "sums")
     readers: ClassVar[Readers] = {"columns": _columns, "n_clusters": count_from(1)}
 
     points: tuple[str, ...]
@@ -175,6 +176,7 @@ class RoundEvent(Event):
     """
 
     operation: ClassVar[str] = "round"
+    written: ClassVar[tuple[str, ...]] = ("output", "farthest")
     readers: ClassVar[Readers] = {"columns": _columns}
 
     points: tuple[str, ...]

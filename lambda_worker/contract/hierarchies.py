@@ -150,6 +150,7 @@ class HdbscanEvent(Event):
     """
 
     operation: ClassVar[str] = "hdbscan"
+    written: ClassVar[tuple[str, ...]] = ("output", "components")
     readers: ClassVar[Readers] = {"point_count": points_field}
 
     points: tuple[str, ...]

@@ -37,6 +37,7 @@ class MeasureEvent(Event):
     """
 
     operation: ClassVar[str] = "measure"
+    written: ClassVar[tuple[str, ...]] = ()
     readers: ClassVar[Readers] = {"others": _blocks}
 
     home: tuple[str, ...]

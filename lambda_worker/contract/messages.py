@@ -49,6 +49,7 @@ class Event:
 
     operation: ClassVar[str]
     readers: ClassVar[Readers] = {}
+    written: ClassVar[tuple[str, ...]] = ("output",)
 
     record: str | None = None
     deadline: float | None = None
@@ -58,6 +59,12 @@ class Event:
     def to_json(self) -> dict[str, Any]:
         """The event as a JSON object."""
         return {"operation": self.operation, **_plain(asdict(self))}
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """Addresses of all files the event is asked to write."""
+        named = (getattr(self, name, None) for name in self.written)
+        return tuple(address for address in named if address is not None)
 
     @classmethod
     def from_json(cls, body: object) -> Self:

@@ -17,6 +17,7 @@ from cluster_assets.composition import open_backend, open_storage
 from cluster_assets.diagnosis import examine
 from cluster_assets.diagnosis_aws import aws_checks
 from cluster_assets.domain.errors import ClusterAssetsError
+from cluster_assets.domain.prices import SMALLEST_QUERY_BYTES, AthenaPrice
 from cluster_assets.exports import export_table
 from cluster_assets.pipeline_files import load_pipeline
 from cluster_assets.runs import materialize_days
@@ -24,6 +25,7 @@ from cluster_assets.settings import load_settings
 from cluster_assets.stages.ledger import Ledger
 from cluster_assets.stages.stage import DayJob, run_day
 from cluster_assets.stages.way import STAGES
+from cluster_assets.summaries import summarize_day
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +57,8 @@ def test_three_days_are_those_of_this_machine_and_a_second_run_does_no_work(
     assert all(rows for _, rows in here.values())
     assert {table for table, _ in here} == set(TABLES)
     assert here == there
+    # What the cloud charges is counted: here nothing, there every query and call.
+    assert costs_of(days=3) > 0
 
     assert lake.wire.calls["StartQueryExecution"] > 0
     assert lake.scratch_tables("days_scratch") == []
@@ -93,6 +97,19 @@ def test_a_day_of_a_table_in_a_storm_is_the_same(cloud: Cloud, source: Path, tmp
     assert len(records) == len(set(records)) + 1
     for record in set(records):
         assert cloud.lake.list(record.rpartition("/")[0]).count(record) == 1
+
+
+def costs_of(days: int) -> float:
+    store, catalog = open_storage(load_settings())
+    ledger = Ledger(store, catalog, "attackers")
+    summaries = [summarize_day(ledger, day) for day in DAYS[:days]]
+    least = len(STAGES) * AthenaPrice().dollars(SMALLEST_QUERY_BYTES)
+    assert all(summary.cost_usd > least for summary in summaries)
+    for day in DAYS[:days]:
+        metrics = ledger.require("clusters", day).metrics
+        assert metrics["cost_usd"] == pytest.approx(metrics["athena_usd"] + metrics["lambda_usd"], abs=1e-8)
+        assert metrics["lambda_usd"] > 0
+    return sum(summary.cost_usd for summary in summaries)
 
 
 def make_table(cloud: Cloud, source: Path, folder: Path) -> Path:

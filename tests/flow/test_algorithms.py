@@ -18,9 +18,11 @@ from sklearn.cluster import (
 )
 from sklearn.metrics import adjusted_rand_score
 
-from cluster_assets.domain.errors import SpecError
+from cluster_assets.domain.errors import SpecError, UpstreamMissingError
 from cluster_assets.domain.partitions import parse_day
 from cluster_assets.exports import export_table
+from cluster_assets.stages.clusters import ClustersStage
+from cluster_assets.stages.stage import DayJob, run_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,18 +57,20 @@ def day(runner: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
         f"TO '{path}' (FORMAT parquet)"
     )
 
+    def pipeline(**attributes: Any) -> Any:
+        return runner(
+            raw={"files": str(path), "time_column": "event_time"},
+            features={"vector": ["max(x)", "max(y)"]},
+            **attributes,
+        )
+
     def run(
         algorithm: dict[str, Any], **more: Any
     ) -> tuple[NDArray[np.int64], dict[str, DayResult], NDArray[np.float64]]:
-        pipeline = runner(
-            raw={"files": str(path), "time_column": "event_time"},
-            features={"vector": ["max(x)", "max(y)"]},
-            algorithm=algorithm,
-            **more,
-        )
-        results = pipeline.run(DAY)
-        clusters = pipeline.table("clusters", DAY)
-        run.table, run.ledger = clusters, pipeline.ledger  # type: ignore[attr-defined]
+        ran = pipeline(algorithm=algorithm, **more)
+        results = ran.run(DAY)
+        clusters = ran.table("clusters", DAY)
+        run.table, run.ledger, run.pipeline = clusters, ran.ledger, pipeline  # type: ignore[attr-defined]
         return clusters["cluster"].to_numpy(), results, values
 
     return run
@@ -192,3 +196,38 @@ def test_minibatch_kmeans_finds_all_clusters(day: Callable[..., Any]) -> None:
     centres = np.array([values[ours == number].mean(axis=0) for number in range(9)])
     nearest = np.argmin(((values[:, None] - centres) ** 2).sum(axis=2), axis=1)
     assert (nearest == ours).mean() > 0.9
+
+
+def test_another_threshold_is_another_day_although_the_pairs_are_the_same(
+    runner: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.parquet"
+    duckdb.sql(
+        f"COPY (SELECT TIMESTAMP '{DAY}' AS event_time, i::VARCHAR AS id, x FROM "
+        f"(VALUES (0, 0e0), (1, 1.1e0), (2, 100e0)) t(i, x)) TO '{path}' (FORMAT parquet)"
+    )
+
+    def clusters(threshold: float, **algorithm: Any) -> list[int]:
+        day = runner(
+            raw={"files": str(path), "time_column": "event_time"},
+            features={"vector": ["max(x)"]},
+            distance={"metric": "euclidean", "threshold": threshold},
+            algorithm=algorithm,
+        )
+        day.run(DAY)
+        labels: list[int] = day.table("clusters", DAY)["cluster"].tolist()
+        return labels
+
+    assert clusters(2.0, type="mean_shift") == [0, 1, 2]
+    assert clusters(2.5, type="mean_shift") == [0, 0, 1]
+
+
+def test_clusters_refuse_candidates_made_for_another_algorithm(
+    runner: Callable[..., Any], day: Callable[..., Any]
+) -> None:
+    day({"type": "dbscan", "min_samples": 4}, **NEAR, blocking={"type": "cells"})
+    linkage = day.pipeline(algorithm={"type": "single_linkage"}, **NEAR)
+    job = DayJob(linkage.spec, linkage.backend, linkage.ledger, parse_day(DAY))
+    with pytest.raises(UpstreamMissingError, match="another state of: spec") as refused:
+        run_day(ClustersStage(), job)
+    assert "candidates" in str(refused.value.remedy)

@@ -190,10 +190,10 @@ def test_shards_share_files_and_rows() -> None:
     small = [PointsFile(f"/small-{number}", 1000, 16_000) for number in range(6)]
     large = PointsFile("/large", 100_000_000, 1_600_000_000)
     table = PointTable((*small, large), COLUMNS)
-    shards = plan_shards(table, 10, most=8)
+    shards = plan_shards(table, 10, Limits(max_concurrency=8))
     assert shards[-1].files == tuple(file.uri for file in small)
     assert [shard.part for shard in shards[:-1]] == [(k, len(shards) - 1) for k in range(len(shards) - 1)]
     assert {shard.files for shard in shards[:-1]} == {("/large",)}
     assert 2 < len(shards) <= 9
-    assert plan_shards(PointTable(tuple(small), COLUMNS), 10, most=8) == (shards[-1],)
-    assert len(plan_shards(table, 10, most=1)) == 1
+    assert plan_shards(PointTable(tuple(small), COLUMNS), 10, Limits(max_concurrency=8)) == (shards[-1],)
+    assert len(plan_shards(table, 10, Limits(max_concurrency=1))) == 1

@@ -34,6 +34,8 @@ class Worker:
 
     events: list[Mapping[str, Any]] = field(default_factory=list)
     fails_at: int | None = None
+    is_billed: bool = False
+    max_concurrency: int = 1
 
     def invoke(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
         self.events.append(event)

@@ -215,9 +215,23 @@ def test_duplicate_and_reordered_events_write_the_same_bytes_once(
     assert forest_of(again, invoker, tmp_path) == undisturbed
 
 
-def test_a_damaged_record_is_refused_by_name(files: list[str], worker: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["record", "result", "length"])
+def test_work_whose_record_or_result_is_damaged_is_done_again(
+    files: list[str], worker: Any, tmp_path: Path, damage: str
+) -> None:
     (event,) = events(files[:1], tmp_path)
-    Path(str(event.record)).write_text(json.dumps({"version": 0}))
-    reply = ForestReply.from_json(worker().invoke(event.to_json()))
-    assert (reply.ok, reply.error_type) == (False, "InputError")
-    assert str(event.record) in reply.error
+    invoker = worker()
+    assert not ForestReply.from_json(invoker.invoke(event.to_json())).reused
+    assert ForestReply.from_json(invoker.invoke(event.to_json())).reused
+    forest = Path(event.output)
+    whole = forest.read_bytes()
+    if damage == "record":
+        Path(str(event.record)).write_text(json.dumps({"version": 0}))
+    elif damage == "result":
+        forest.unlink()
+    else:
+        forest.write_bytes(whole[:-1])
+    reply = ForestReply.from_json(invoker.invoke(event.to_json()))
+    assert (reply.ok, reply.reused) == (True, False)
+    assert forest.read_bytes() == whole
+    assert ForestReply.from_json(invoker.invoke(event.to_json())).reused

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, field, replace
@@ -47,6 +49,8 @@ class Worker:
     running: int = 0
     most_running: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+    is_billed: bool = False
+    max_concurrency: int = 1000
 
     def invoke(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
         files = (*event["candidates"], str(event["part"]))
@@ -194,3 +198,31 @@ def test_an_error_of_the_listener_stops_everything() -> None:
     begun = len(worker.calls)
     time.sleep(0.05)
     assert len(worker.calls) == begun < 10
+
+
+def test_what_failed_calls_took_is_told() -> None:
+    slow = Worker(faults=lambda files, _n: WorkerMemoryError("too much") if len(files) > 1 else None)
+    slow.pause_s = 0.02
+    answers = dispatch(slow, 1).run(tasks(["a", "b"]))
+    assert [answer.attempts for answer in answers] == [2, 1]
+    assert answers[0].lost_s >= 0.02 > answers[1].lost_s == 0
+
+
+def test_a_process_ends_although_a_call_hangs() -> None:
+    program = """
+import os, signal, threading
+from cluster_assets.stages.dispatch import Dispatcher, Pace, Task
+from lambda_worker.contract import ForestEvent, ForestReply
+
+class Hanging:
+    def invoke(self, event):
+        threading.Event().wait(600)
+
+event = ForestEvent(kind="spanning", candidates=(), point_count=1, output="/forest")
+threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT]).start()
+Dispatcher(Hanging(), Pace(2, 60)).run([Task(event, ForestReply)])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "KeyboardInterrupt" in done.stderr

@@ -1,0 +1,87 @@
+"""An engine that writes down what its statements are billed for."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from cluster_assets.domain.costs import CostMeter
+    from cluster_assets.domain.tables import Column, TableContract
+    from cluster_assets.ports import (
+        QueryResult,
+        Relation,
+        Scratch,
+        ScratchTable,
+        SqlEngine,
+        Statement,
+        UnloadResult,
+    )
+
+
+class MeteredEngine:
+    """Implements `ports.SqlEngine` by another engine, and adds up the bytes that cost something.
+
+    Args:
+        engine: Does the work.
+        meter: Of one stage of one day.
+    """
+
+    def __init__(self, engine: SqlEngine, meter: CostMeter) -> None:
+        self.name = engine.name
+        self._engine = engine
+        self._meter = meter
+
+    def describe(self, relation: Relation) -> tuple[Column, ...]:
+        """As the engine."""
+        return self._engine.describe(relation)
+
+    def table_state(self, name: str) -> str:
+        """As the engine."""
+        return self._engine.table_state(name)
+
+    def scan_bytes(self, relation: Relation, columns: Collection[str]) -> int:
+        """As the engine."""
+        return self._engine.scan_bytes(relation, columns)
+
+    def fetch(self, statement: Statement, relations: Mapping[str, Relation]) -> QueryResult:
+        """As the engine."""
+        found = self._engine.fetch(statement, relations)
+        self._meter.add_query(found.statistics.billed_bytes)
+        return found
+
+    def unload(
+        self,
+        statement: Statement,
+        relations: Mapping[str, Relation],
+        table: TableContract,
+        prefix_uri: str,
+    ) -> UnloadResult:
+        """As the engine."""
+        written = self._engine.unload(statement, relations, table, prefix_uri)
+        self._meter.add_query(written.statistics.billed_bytes)
+        return written
+
+    @contextmanager
+    def scratch(self, prefix_uri: str) -> Iterator[Scratch]:
+        """As the engine."""
+        with self._engine.scratch(prefix_uri) as scratch:
+            yield _MeteredScratch(scratch, self._meter)
+
+
+class _MeteredScratch:
+    """Scratch tables whose filling is billed too."""
+
+    def __init__(self, scratch: Scratch, meter: CostMeter) -> None:
+        self._scratch = scratch
+        self._meter = meter
+
+    def fill(
+        self, statement: Statement, relations: Mapping[str, Relation], table: TableContract
+    ) -> ScratchTable:
+        """As the scratch."""
+        filled = self._scratch.fill(statement, relations, table)
+        self._meter.add_query(filled.statistics.billed_bytes)
+        return filled

@@ -47,7 +47,7 @@ check: $(READY) ## Formatting, lint, types, layers, definitions
 	$(BIN)/dg check yaml
 	$(BIN)/dg check defs
 
-bench: $(BENCH_READY) ## The benchmark table: ratios to peers in one run, with peak memory (ONLY=candidates,clusters)
+bench: $(BENCH_READY) ## The benchmark table: ratios to peers in one run, with peak memory (ONLY=candidates,clusters,days)
 	$(BENCH_VENV)/bin/python -m benchmarks $(subst $(comma), ,$(ONLY))
 
 $(BENCH_READY): requirements-bench.lock pyproject.toml

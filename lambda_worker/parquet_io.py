@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# 64 Ki rows: larger batches are no faster (measured, benchmarks/bench_worker.py) and cost memory.
+# 64 Ki rows: larger batches are no faster (measured, benchmarks/bench_clusters.py) and cost memory.
 BATCH_ROWS = 1 << 16
 _MAGIC = b"PAR1"
 _SMALLEST_FILE = 12  # magic, footer length, magic

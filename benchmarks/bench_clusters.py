@@ -4,7 +4,7 @@ Every run is a fresh process that reads the Parquet files; imports are not count
 between the competitors, so that a busy machine is unkind to all of them alike; the table shows medians.
 Labels are compared in every round.
 
-    python benchmarks/bench_worker.py [--rounds 3] [--scale 1.0]
+    python benchmarks/bench_clusters.py [--rounds 3] [--scale 1.0]
 """
 
 from __future__ import annotations

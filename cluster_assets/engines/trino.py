@@ -14,7 +14,7 @@ from cluster_assets.domain.digests import digest_of
 from cluster_assets.domain.errors import ClusterAssetsError, EngineError
 from cluster_assets.domain.tables import Column
 from cluster_assets.engines.file_scratch import file_scratch
-from cluster_assets.engines.trino_errors import translate
+from cluster_assets.engines.trino_errors import NO_SERVER, translate
 from cluster_assets.engines.trino_sessions import TrinoConfig, TrinoSessions
 from cluster_assets.engines.trino_sql import quoted, text, trino_text
 from cluster_assets.engines.trino_tables import (
@@ -254,7 +254,7 @@ class TrinoEngine:
 
     def _broken(self, error: trino.exceptions.TrinoQueryError, tables: ScratchTables) -> str | None:
         """The file that Trino cannot decode, where the error may come from one; each is tried by itself."""
-        if error.error_type not in ("INTERNAL_ERROR", "EXTERNAL"):
+        if error.error_type not in ("INTERNAL_ERROR", "EXTERNAL") or error.error_name in NO_SERVER:
             return None
         for location, scan in tables.scans.items():
             try:

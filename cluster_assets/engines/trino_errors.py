@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 FAILURES = (trino.exceptions.Error, trino.exceptions.HttpError, requests.RequestException)
 """Whatever the client raises: Trino's refusals, HTTP statuses, broken connections."""
 
+NO_SERVER = ("NO_NODES_AVAILABLE", "SERVER_STARTING_UP", "SERVER_SHUTTING_DOWN", "REMOTE_HOST_GONE")
+"""Names of errors that say nothing about the statement or its files."""
+
 _MISSING = ("TABLE_NOT_FOUND", "SCHEMA_NOT_FOUND", "CATALOG_NOT_FOUND")
 _TOO_LARGE = (
     "EXCEEDED_LOCAL_MEMORY_LIMIT", "EXCEEDED_GLOBAL_MEMORY_LIMIT", "EXCEEDED_TIME_LIMIT",
@@ -39,6 +42,12 @@ def translate(
         broken: The one of them that cannot be decoded.
     """
     what = _sentence(error)
+    if error.error_name in NO_SERVER:
+        return EngineError(
+            f"Trino has no worker for the statement: {what}",
+            where=f"{name}, query {error.query_id}",
+            remedy="run the day again when the server has started and its workers are back",
+        )
     if error.error_name in _MISSING:
         return SourceMissingError(
             f"Trino has no such table: {what}",

@@ -192,12 +192,28 @@ def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> No
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/info", timeout=2) as answer:
-                if json.load(answer)["starting"] is False:
-                    return
+                is_up = json.load(answer)["starting"] is False
+            if is_up and _has_a_worker(port):
+                return
         except OSError:
             pass  # not listening yet
         time.sleep(0.1)
     sys.exit(f"Trino did not start; the end of its log:\n{log.read_text(errors='replace')[-4000:]}")
+
+
+def _has_a_worker(port: int) -> bool:
+    """Whether the server's node has announced itself; until then every query fails."""
+    headers = {"X-Trino-User": "start"}
+    question = b"SELECT count(*) FROM system.runtime.nodes WHERE state = 'active'"
+    page = urllib.request.Request(f"http://127.0.0.1:{port}/v1/statement", question, headers)
+    while True:
+        with urllib.request.urlopen(page, timeout=10) as answer:  # noqa: S310 - our own server
+            body = json.load(answer)
+        if body.get("data"):
+            return int(body["data"][0][0]) > 0
+        if "nextUri" not in body:
+            return False
+        page = urllib.request.Request(body["nextUri"], headers=headers)  # noqa: S310 - of our own server
 
 
 def _free_port() -> int:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from cluster_assets.sources import DescribesFiles
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from cluster_assets.domain.costs import CostMeter
     from cluster_assets.domain.tables import Column, TableContract
     from cluster_assets.ports import (
+        FileRelation,
         QueryResult,
         Relation,
         Scratch,
@@ -19,6 +22,13 @@ if TYPE_CHECKING:
         Statement,
         UnloadResult,
     )
+
+
+def metered(engine: SqlEngine, meter: CostMeter) -> SqlEngine:
+    """The engine, with a meter; what it can do beyond the port, it still can."""
+    if isinstance(engine, DescribesFiles):
+        return _MeteredDescriber(engine, engine, meter)
+    return MeteredEngine(engine, meter)
 
 
 class MeteredEngine:
@@ -69,6 +79,18 @@ class MeteredEngine:
         """As the engine."""
         with self._engine.scratch(prefix_uri) as scratch:
             yield _MeteredScratch(scratch, self._meter)
+
+
+class _MeteredDescriber(MeteredEngine):
+    """An engine that tells the columns of each file, too."""
+
+    def __init__(self, engine: SqlEngine, describer: DescribesFiles, meter: CostMeter) -> None:
+        super().__init__(engine, meter)
+        self._describer = describer
+
+    def describe_files(self, relation: FileRelation) -> Mapping[str, tuple[Column, ...]]:
+        """As the engine."""
+        return self._describer.describe_files(relation)
 
 
 class _MeteredScratch:

@@ -12,7 +12,7 @@ from cluster_assets.domain.costs import CostMeter
 from cluster_assets.domain.digests import digest_of
 from cluster_assets.settings import PROJECT_ROOT
 from cluster_assets.stages.ledger import Draft
-from cluster_assets.stages.metering import MeteredEngine
+from cluster_assets.stages.metering import metered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ class DayJob:
     def metered(self) -> DayJob:
         """The same day with a meter of its own."""
         meter = CostMeter()
-        backend = replace(self.backend, engine=MeteredEngine(self.backend.engine, meter))
+        backend = replace(self.backend, engine=metered(self.backend.engine, meter))
         return replace(self, backend=backend, meter=meter)
 
 

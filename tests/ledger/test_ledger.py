@@ -42,6 +42,15 @@ def test_scratch_is_removed_once_published(lake: Lake) -> None:
     assert lake.files() == [file.key for file in manifest.tables["members"].files]
 
 
+def test_what_an_abandoned_invocation_left_is_not_published(lake: Lake) -> None:
+    attempt = lake.ledger.start_attempt("points", lake.day)
+    draft = lake.draft(attempt, "in-1", "whole")
+    lake.write(attempt.prefix_uri("members"), b"half", "part-00000-a.parquet")
+    manifest = lake.ledger.commit(draft)
+    assert lake.files() == [file.key for file in manifest.tables["members"].files]
+    assert lake.published() == "whole"
+
+
 def test_an_empty_day_is_published(lake: Lake) -> None:
     manifest = lake.run("in-1", "")
     assert lake.current() == manifest

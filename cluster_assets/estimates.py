@@ -93,8 +93,9 @@ def estimate_day(job: DayJob) -> DayEstimate:
     scan = job.backend.engine.scan_bytes(source.relation, features.needed_columns(job.spec))
     stages = {stage.name: state for stage, state in _states(job)}
     pairs = _pairs(job, fresh=stages["points"] == PUBLISHED)
-    shards = _shards(job, pairs)
-    seconds = _worker_seconds(job, pairs) * (1 if shards == 1 else 2)
+    once = _worker_seconds(job, pairs)
+    shards = _shards(job, pairs, once)
+    seconds = once * (1 if shards == 1 else 2)
     memory = job.spec.limits.memory_mb
     runs = stages["clusters"] == TO_COMPUTE
     return DayEstimate(
@@ -172,10 +173,10 @@ def _worker_seconds(job: DayJob, pairs: Pairs | None) -> float:
     return cluster_seconds(job.spec.algorithm.type, points, compared)
 
 
-def _shards(job: DayJob, pairs: Pairs | None) -> int:
+def _shards(job: DayJob, pairs: Pairs | None, seconds: float) -> int:
     """Shards of the day, by the same bound."""
     sizes = ShardSizes.within(job.spec.limits.timeout_s)
-    if _worker_seconds(job, pairs) <= sizes.one_s:
+    if seconds <= sizes.one_s:
         return 1
     return -(-(pairs.comparisons or 0) // sizes.shard_rows) if pairs else 1
 

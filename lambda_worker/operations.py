@@ -1,7 +1,8 @@
 """The operations of the worker: which function answers which event.
 
-To add one: an event and a reply in `lambda_worker.contract`, a function, and a line here. Modules that need
-scikit-learn are loaded when first asked for, so that the others start in a moment.
+To add one: an event and a reply in `lambda_worker.contract`, their line in `contract.answers`, a function,
+and a line here. Modules that need scikit-learn are loaded when first asked for, so that the others start in
+a moment.
 """
 
 from __future__ import annotations
@@ -12,51 +13,35 @@ from typing import TYPE_CHECKING, Any
 
 from lambda_worker.contract import (
     ClusterEvent,
-    ClusterReply,
     ComponentsEvent,
-    ComponentsReply,
     ContractError,
     CoresEvent,
-    CoresReply,
     DegreesEvent,
-    DegreesReply,
     DendrogramEvent,
-    DendrogramReply,
     Event,
     ForestEvent,
-    ForestReply,
     MeasureEvent,
-    MeasureReply,
     NumberEvent,
     PackEvent,
-    PackReply,
     Reply,
 )
+from lambda_worker.contract.answers import REPLIES
 from lambda_worker.contract.centroids import (
     AssignEvent,
-    AssignReply,
     CentresEvent,
-    CentresReply,
     GatherEvent,
     LearnEvent,
-    LearnReply,
     RoundEvent,
-    RoundReply,
     SampleEvent,
-    SampleReply,
     SeedEvent,
-    SeedReply,
 )
 from lambda_worker.contract.hierarchies import (
     CoreDistancesEvent,
-    CoreDistancesReply,
     HdbscanEvent,
-    HdbscanReply,
     NeighboursEvent,
-    NeighboursReply,
 )
-from lambda_worker.contract.mean_shift import ClimbEvent, ClimbReply, PeaksEvent
-from lambda_worker.contract.reachability import ExtractEvent, OrderEvent, OrderReply
+from lambda_worker.contract.mean_shift import ClimbEvent, PeaksEvent
+from lambda_worker.contract.reachability import ExtractEvent, OrderEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,13 +53,16 @@ class Operation:
 
     Attributes:
         event: Its class.
-        reply: The class of the answer, also of a refusal.
         answer: `module:function` below `lambda_worker`.
     """
 
     event: type[Event]
-    reply: type[Reply]
     answer: str
+
+    @property
+    def reply(self) -> type[Reply]:
+        """The class of the answer, also of a refusal."""
+        return REPLIES[self.event]
 
     def load(self) -> Callable[[Any], Reply]:
         """The function that answers."""
@@ -86,29 +74,29 @@ class Operation:
 OPERATIONS = {
     operation.event.operation: operation
     for operation in (
-        Operation(ClusterEvent, ClusterReply, "whole_day:cluster_day"),
-        Operation(MeasureEvent, MeasureReply, "measure:measure_blocks"),
-        Operation(DegreesEvent, DegreesReply, "degrees:add_degrees"),
-        Operation(CoresEvent, CoresReply, "degrees:find_cores"),
-        Operation(ForestEvent, ForestReply, "forests:reduce_shard"),
-        Operation(DendrogramEvent, DendrogramReply, "forests:draw_dendrogram"),
-        Operation(PackEvent, PackReply, "components.packing:pack_components"),
-        Operation(ComponentsEvent, ComponentsReply, "components.bins:cluster_components"),
-        Operation(NumberEvent, ClusterReply, "components.numbering:number_clusters"),
-        Operation(OrderEvent, OrderReply, "components.optics_bins:order_bin"),
-        Operation(ExtractEvent, ClusterReply, "components.optics_clusters:extract_clusters"),
-        Operation(ClimbEvent, ClimbReply, "components.mean_shift_bins:climb_bin"),
-        Operation(PeaksEvent, ClusterReply, "components.mean_shift_peaks:label_by_peaks"),
-        Operation(SampleEvent, SampleReply, "centroids.sampling:sample_shard"),
-        Operation(SeedEvent, SeedReply, "centroids.seeding:choose_centres"),
-        Operation(RoundEvent, RoundReply, "centroids.rounds:reduce_round"),
-        Operation(CentresEvent, CentresReply, "centroids.centres:move_centres"),
-        Operation(AssignEvent, AssignReply, "centroids.rounds:assign_points"),
-        Operation(GatherEvent, ClusterReply, "centroids.gather:gather_labels"),
-        Operation(LearnEvent, LearnReply, "centroids.learning:learn_clusters"),
-        Operation(NeighboursEvent, NeighboursReply, "hierarchy.core_distances:keep_neighbours"),
-        Operation(CoreDistancesEvent, CoreDistancesReply, "hierarchy.core_distances:find_core_distances"),
-        Operation(HdbscanEvent, HdbscanReply, "hierarchy.hdbscan:cluster_hierarchy"),
+        Operation(ClusterEvent, "whole_day:cluster_day"),
+        Operation(MeasureEvent, "measure:measure_blocks"),
+        Operation(DegreesEvent, "degrees:add_degrees"),
+        Operation(CoresEvent, "degrees:find_cores"),
+        Operation(ForestEvent, "forests:reduce_shard"),
+        Operation(DendrogramEvent, "forests:draw_dendrogram"),
+        Operation(PackEvent, "components.packing:pack_components"),
+        Operation(ComponentsEvent, "components.bins:cluster_components"),
+        Operation(NumberEvent, "components.numbering:number_clusters"),
+        Operation(OrderEvent, "components.optics_bins:order_bin"),
+        Operation(ExtractEvent, "components.optics_clusters:extract_clusters"),
+        Operation(ClimbEvent, "components.mean_shift_bins:climb_bin"),
+        Operation(PeaksEvent, "components.mean_shift_peaks:label_by_peaks"),
+        Operation(SampleEvent, "centroids.sampling:sample_shard"),
+        Operation(SeedEvent, "centroids.seeding:choose_centres"),
+        Operation(RoundEvent, "centroids.rounds:reduce_round"),
+        Operation(CentresEvent, "centroids.centres:move_centres"),
+        Operation(AssignEvent, "centroids.rounds:assign_points"),
+        Operation(GatherEvent, "centroids.gather:gather_labels"),
+        Operation(LearnEvent, "centroids.learning:learn_clusters"),
+        Operation(NeighboursEvent, "hierarchy.core_distances:keep_neighbours"),
+        Operation(CoreDistancesEvent, "hierarchy.core_distances:find_core_distances"),
+        Operation(HdbscanEvent, "hierarchy.hdbscan:cluster_hierarchy"),
     )
 }
 

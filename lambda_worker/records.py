@@ -1,4 +1,4 @@
-"""Replies that are kept beside the results, written once: work that is done is answered from them.
+"""Replies that are kept beside the results: work that is done is answered from them.
 
 A record names the size of every result. It counts only while all of them stand: a result may be lost to a
 clean-up that was killed, or to a loss of power.

@@ -6,8 +6,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cluster_assets.distance_spec import BlocksBlocking
 from cluster_assets.domain.tables import points_contract
 from cluster_assets.metrics.blocks import (
@@ -21,6 +19,7 @@ from cluster_assets.metrics.blocks import (
 from cluster_assets.metrics.embeddings import bounds_of, cut_ids, range_blocks, share_work
 from cluster_assets.ports import FileRelation
 from cluster_assets.sql_files import bind
+from cluster_assets.stages.places import sampled_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -114,10 +113,8 @@ class BlockFiles:
         blocks = min(MOST_BLOCKS, -(-bounds.points // self._wanted(_SPACE_POINTS)))
         if self._comparison.kind != "vector" or self._comparison.metric == "cosine" or blocks < 2:
             return None
-        values = {"every": sample_step(bounds.points, bounds.dimensions)}
-        found = self._fetch(bind("blocks/sampled.sql", structure={"columns": self._names}, values=values))
-        rows = sorted(found, key=lambda row: int(str(row["point_id"])))  # any order gives the same cuts
-        sample = np.array([[row[name] for name in self._names] for row in rows], dtype=np.float64)
+        every = sample_step(bounds.points, bounds.dimensions)
+        sample = sampled_places(self._fetch, self._names, every)
         if len(sample) < 2 * blocks:
             return None
         cuts = cut_space(sample, blocks)

@@ -98,7 +98,7 @@ def _measure_all(job: DayJob, worker: Invocations, events: Sequence[MeasureEvent
         if found > limit:
             raise too_many_pairs(job, f"more than {limit:,}")
 
-    return [answer.reply for answer in worker.run(events, MeasureReply, _halve, count)]
+    return [answer.reply for answer in worker.run(events, _halve, count)]
 
 
 def _halve(event: MeasureEvent) -> tuple[MeasureEvent, MeasureEvent] | None:
@@ -125,7 +125,7 @@ def _refuse_too_many(
     if sample.rows < 2:
         return
     every_pair = sample.rows**2
-    (answer,) = worker.run([_event(comparison, sample, None, every_pair)], MeasureReply)
+    (answer,) = worker.run([_event(comparison, sample, None, every_pair)])
     share = bounds.points * (bounds.points - 1) / (sample.rows * (sample.rows - 1))
     about = round(answer.reply.pairs * share)
     if about > job.spec.limits.max_pairs:

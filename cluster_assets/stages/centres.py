@@ -7,22 +7,6 @@ from typing import TYPE_CHECKING
 from cluster_assets import features
 from cluster_assets.stages.centroids import PointsFile, PointTable, label_points
 from cluster_assets.stages.pinned_day import Labelled
-from lambda_worker.contract import ClusterReply
-from lambda_worker.contract.centroids import (
-    AssignEvent,
-    AssignReply,
-    CentresEvent,
-    CentresReply,
-    GatherEvent,
-    LearnEvent,
-    LearnReply,
-    RoundEvent,
-    RoundReply,
-    SampleEvent,
-    SampleReply,
-    SeedEvent,
-    SeedReply,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,16 +15,6 @@ if TYPE_CHECKING:
     from cluster_assets.stages.invocations import Invocations
     from cluster_assets.stages.pinned_day import PinnedDay
     from lambda_worker.contract import Event, Reply
-
-_REPLIES: dict[type[Event], type[Reply]] = {
-    SampleEvent: SampleReply,
-    SeedEvent: SeedReply,
-    RoundEvent: RoundReply,
-    CentresEvent: CentresReply,
-    AssignEvent: AssignReply,
-    GatherEvent: ClusterReply,
-    LearnEvent: LearnReply,
-}
 
 
 def label_by_centres(day: PinnedDay, worker: Invocations, algorithm: dict[str, Any]) -> Labelled:
@@ -51,7 +25,7 @@ def label_by_centres(day: PinnedDay, worker: Invocations, algorithm: dict[str, A
     """
 
     def invoke(events: Sequence[Event]) -> list[Reply]:
-        return [answer.reply for answer in worker.run(events, _REPLIES[type(events[0])])] if events else []
+        return [answer.reply for answer in worker.run(events)]
 
     files = day.points.tables["points"].files
     table = PointTable(

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from cluster_assets import features
-from lambda_worker.contract import ComponentsEvent, ComponentsReply, NumberEvent
-from lambda_worker.contract.mean_shift import ClimbEvent, ClimbReply, PeaksEvent
-from lambda_worker.contract.reachability import ExtractEvent, OrderEvent, OrderReply
+from lambda_worker.contract import ComponentsEvent, NumberEvent
+from lambda_worker.contract.mean_shift import ClimbEvent, PeaksEvent
+from lambda_worker.contract.reachability import ExtractEvent, OrderEvent
 
 if TYPE_CHECKING:
     from typing import Any
 
     from cluster_assets.stages.pinned_day import PinnedDay
-    from lambda_worker.contract import Bin, Event, Reply
+    from lambda_worker.contract import Bin, Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,8 @@ class BinFiles:
 class Steps(Protocol):
     """The events of an algorithm."""
 
-    bin_reply: type[Reply]
-
     def bin_event(self, day: PinnedDay, algorithm: dict[str, Any], files: BinFiles) -> Event:
-        """What to do with one bin; answered by a `bin_reply`."""
+        """What to do with one bin."""
         ...
 
     def last_event(self, day: PinnedDay, algorithm: dict[str, Any], outputs: tuple[str, ...]) -> Event:
@@ -47,8 +45,6 @@ def steps_of(algorithm: dict[str, Any]) -> Steps:
 
 class _LabelAndNumber:
     """Labels within each component, then numbers for the day."""
-
-    bin_reply: type[Reply] = ComponentsReply
 
     def bin_event(self, day: PinnedDay, algorithm: dict[str, Any], files: BinFiles) -> Event:
         near = day.job.spec.near
@@ -72,8 +68,6 @@ class _LabelAndNumber:
 class _OrderAndExtract:
     """Reachability plots, then the clusters of the plot of the day."""
 
-    bin_reply: type[Reply] = OrderReply
-
     def bin_event(self, day: PinnedDay, algorithm: dict[str, Any], files: BinFiles) -> Event:
         return OrderEvent(
             points=files.points,
@@ -96,8 +90,6 @@ class _OrderAndExtract:
 
 class _ClimbAndMeet:
     """Peaks of each component, then the points of the day by the nearest of those that stay."""
-
-    bin_reply: type[Reply] = ClimbReply
 
     def bin_event(self, day: PinnedDay, algorithm: dict[str, Any], files: BinFiles) -> Event:
         return ClimbEvent(

@@ -12,7 +12,7 @@ from cluster_assets.sql_files import bind
 from cluster_assets.stages.component_steps import BinFiles, steps_of
 from cluster_assets.stages.forests import ForestLabels
 from cluster_assets.stages.pinned_day import Labelled
-from lambda_worker.contract import ClusterReply, PackEvent, PackReply
+from lambda_worker.contract import PackEvent
 from lambda_worker.contract.components import POINT_BYTES
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 # Athena and Trino write at most 100 partitions in a statement.
 _BINS_A_STATEMENT = 100
 _BIN_S = 30.0
-_FILL = 0.85
 
 
 class ComponentLabels:
@@ -60,10 +59,10 @@ class ComponentLabels:
         packed = self._pack()
         steps = steps_of(self._algorithm)
         events = [steps.bin_event(day, self._algorithm, files) for files in self._write_bins(packed)]
-        parts = self._worker.run_named(events, steps.bin_reply)
+        parts = self._worker.run_named(events)
         outputs = tuple(answer.event.output for answer in parts)
         last = steps.last_event(day, self._algorithm, outputs)
-        (answer,) = self._worker.run_named([last], ClusterReply)
+        (answer,) = self._worker.run_named([last])
         return Labelled(
             uri=answer.event.output,
             clusters=answer.reply.clusters,
@@ -107,12 +106,12 @@ class ComponentLabels:
             candidates=day.pair_uris,
             point_count=day.point_count,
             algorithm=self._algorithm,
-            memory_mb=limits.memory_mb * _FILL,
+            memory_mb=day.memory_mb,
             budget_s=min(_BIN_S, limits.timeout_s / 3),
             output="",
             point_bytes=_point_bytes(day),
         )
-        (answer,) = self._worker.run_named([event], PackReply)
+        (answer,) = self._worker.run_named([event])
         return answer
 
     def _by_bin(

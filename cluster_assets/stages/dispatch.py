@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from cluster_assets.domain.errors import WorkerError, WorkerRefusalError, WorkerTimeoutError
 from cluster_assets.domain.faults import MOST_FAILURES, MOST_THROTTLES, Remedy, remedy_of
 from cluster_assets.domain.pacing import Backoff, Window
-from lambda_worker.contract import ContractError, DeadlineError, Reply
+from lambda_worker.contract import ContractError, DeadlineError
+from lambda_worker.contract.answers import REPLIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from cluster_assets.ports import Invoker
-    from lambda_worker.contract import Event
+    from lambda_worker.contract import Event, Reply
 
 # Threads wait for answers, they do not compute; beyond this many a process spends its time on them.
 _MOST_THREADS = 1000
@@ -32,12 +33,10 @@ class Task:
 
     Attributes:
         event: What to do.
-        reply: How it will be answered.
         halve: Makes two tasks of it that do the same together; None where that cannot be done.
     """
 
     event: Event
-    reply: type[Reply]
     halve: Callable[[Event], tuple[Event, Event] | None] | None = None
 
 
@@ -221,7 +220,7 @@ def _read(task: Task, body: Mapping[str, Any]) -> Reply:
         WorkerError: It answered something else.
     """
     try:
-        reply = task.reply.from_json(dict(body))
+        reply = REPLIES[type(task.event)].from_json(dict(body))
     except ContractError as error:
         raise WorkerError(
             f"the worker answered something else: {error}",

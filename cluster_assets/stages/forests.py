@@ -18,13 +18,9 @@ from lambda_worker.contract import (
     ClusterEvent,
     ClusterReply,
     CoresEvent,
-    CoresReply,
     DegreesEvent,
-    DegreesReply,
     DendrogramEvent,
-    DendrogramReply,
     ForestEvent,
-    ForestReply,
 )
 from lambda_worker.contract.forests import FOREST_KINDS, NEEDS_CORES
 from lambda_worker.contract.memory import cluster_memory_mb, dendrogram_memory_mb
@@ -111,7 +107,7 @@ class ForestLabels:
             algorithm=self._algorithm,
             cores=cores,
         )
-        (answer,) = self._worker.run_named([event], ClusterReply)
+        (answer,) = self._worker.run_named([event])
         return Labelled(
             uri=answer.event.output,
             clusters=answer.reply.clusters,
@@ -156,7 +152,7 @@ class ForestLabels:
             DegreesEvent(points=day.point_uris, candidates=shard.uris, point_count=day.point_count, output="")
             for shard in shards
         ]
-        degrees = self._worker.run_named(events, DegreesReply, halve_files)
+        degrees = self._worker.run_named(events, halve_files)
         event = CoresEvent(
             points=day.point_uris,
             degrees=tuple(answer.event.output for answer in degrees),
@@ -164,7 +160,7 @@ class ForestLabels:
             min_samples=self._algorithm["min_samples"],
             output="",
         )
-        (found,) = self._worker.run_named([event], CoresReply)
+        (found,) = self._worker.run_named([event])
         return (found.event.output,)
 
     def _reduce(self, shards: tuple[Shard, ...], cores: tuple[str, ...] | None) -> tuple[PairFile, ...]:
@@ -179,7 +175,7 @@ class ForestLabels:
             )
             for shard in shards
         ]
-        answers = self._worker.run_named(events, ForestReply, halve_files)
+        answers = self._worker.run_named(events, halve_files)
         return tuple(PairFile(answer.event.output, answer.reply.rows) for answer in answers)
 
     def _merge(self, forests: tuple[PairFile, ...], cores: tuple[str, ...] | None) -> tuple[PairFile, ...]:
@@ -208,5 +204,5 @@ class ForestLabels:
             point_count=day.point_count,
             output=f"{day.attempt.prefix_uri('dendrogram')}/part-00000.parquet",
         )
-        (answer,) = self._worker.run([event], DendrogramReply)
+        (answer,) = self._worker.run([event])
         return (WrittenFile(event.output, answer.reply.rows, answer.reply.bytes),)

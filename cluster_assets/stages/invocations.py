@@ -11,7 +11,7 @@ from cluster_assets.domain.errors import TooManyPairsError, WorkerRefusalError, 
 from cluster_assets.domain.prices import LambdaPrice
 from cluster_assets.stages.dispatch import Answer, Dispatcher, Pace, Task
 from cluster_assets.stages.layout import StageDay
-from lambda_worker.contract import CapacityError, Event, InputError, PairLimitError, Reply
+from lambda_worker.contract import CapacityError, Event, InputError, PairLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -86,7 +86,6 @@ class Invocations:
     def run(
         self,
         events: Sequence[Event],
-        reply: type[Reply],
         halve: Halve | None = None,
         each: Callable[[Answer], None] | None = None,
     ) -> list[Answer]:
@@ -102,18 +101,15 @@ class Invocations:
                 each(answer)
 
         try:
-            return self._dispatcher.run([Task(event, reply, halve) for event in events], note)
+            return self._dispatcher.run([Task(event, halve) for event in events], note)
         except WorkerRefusalError as error:
             raise self._explained(error) from error
 
-    def run_named(
-        self, events: Sequence[Event], reply: type[Reply], halve: Halve | None = None
-    ) -> list[Answer]:
+    def run_named(self, events: Sequence[Event], halve: Halve | None = None) -> list[Answer]:
         """Run events whose output is named by the event: what an earlier run finished is not redone.
 
         Args:
             events: Each has a field `output`, which is set here, as is its record.
-            reply: How they are answered.
             halve: Makes two events of one that is too much for an invocation.
 
         Raises:
@@ -124,7 +120,7 @@ class Invocations:
             parts = halve(event) if halve else None
             return None if parts is None else (self._named(parts[0]), self._named(parts[1]))
 
-        return self.run([self._named(event) for event in events], reply, halves)
+        return self.run([self._named(event) for event in events], halves)
 
     def folder_of(self, work: Mapping[str, Any]) -> str:
         """A folder for results of some work, without a slash at its end."""

@@ -6,18 +6,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
-
 from cluster_assets.domain.errors import TooManyPairsError
 from cluster_assets.domain.tables import CANDIDATES, CORES, points_contract
-from cluster_assets.metrics.blocks import sample_step
 from cluster_assets.ports import FileRelation
 from cluster_assets.sql_files import bind, count_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from numpy.typing import NDArray
 
     from cluster_assets.domain.tables import TableContract
     from cluster_assets.metrics import CandidatePlan, Comparison
@@ -195,16 +190,3 @@ def sampled_points(
     uri = attempt.scratch_uri("sampled")
     written = job.backend.engine.unload(statement, {"points": points}, contract, uri)
     return FileRelation(tuple(file.uri for file in written.files), columns=contract.columns)
-
-
-def sampled_places(
-    job: DayJob, points: FileRelation, names: tuple[str, ...], count: int
-) -> NDArray[np.float64]:
-    """Where some of the points are: shape (points, names), by point id."""
-    every = sample_step(count, len(names))
-    if names == ("point_id",):
-        return np.arange(0, count, every, dtype=np.float64).reshape(-1, 1)
-    statement = bind("blocks/sampled.sql", structure={"columns": names}, values={"every": every})
-    found = job.backend.engine.fetch(statement, {"points": points}).rows
-    rows = sorted(found, key=lambda row: int(row["point_id"]))  # any order gives the same cuts
-    return np.array([[row[name] for name in names] for row in rows], dtype=np.float64)

@@ -23,15 +23,13 @@ from cluster_assets.stages.halves import halve_files, halve_span
 from cluster_assets.stages.joins import Refinement
 from cluster_assets.stages.pinned_day import Labelled
 from cluster_assets.stages.search import PairSearch
-from lambda_worker.contract import ForestEvent, ForestReply
+from lambda_worker.contract import ForestEvent
 from lambda_worker.contract.forests import MINIMUM
 from lambda_worker.contract.hierarchies import (
     CoreDistancesEvent,
-    CoreDistancesReply,
     HdbscanEvent,
     HdbscanReply,
     NeighboursEvent,
-    NeighboursReply,
 )
 from lambda_worker.contract.memory import core_distances_memory_mb, hdbscan_memory_mb
 
@@ -128,7 +126,7 @@ class LevelLabels:
             )
             for shard in shards
         ]
-        answers = self._worker.run_named(trees, ForestReply, halve_files)
+        answers = self._worker.run_named(trees, halve_files)
         known.forests += [answer.event.output for answer in answers]
         event = HdbscanEvent(
             points=day.point_uris,
@@ -140,7 +138,7 @@ class LevelLabels:
             output="",
         )
         event = replace(event, components=f"{self._worker.address_of(event)}.components")
-        (answer,) = self._worker.run_named([event], HdbscanReply)
+        (answer,) = self._worker.run_named([event])
         return answer.event, answer.reply
 
     def _find_core_distances(self, known: _Known, shards: tuple[Shard, ...]) -> None:
@@ -156,7 +154,7 @@ class LevelLabels:
             )
             for shard in shards
         ]
-        neighbours = self._worker.run_named(near, NeighboursReply, halve_files)
+        neighbours = self._worker.run_named(near, halve_files)
         rows = sum(answer.reply.rows for answer in neighbours)
         events = [
             CoreDistancesEvent(
@@ -170,7 +168,7 @@ class LevelLabels:
             )
             for span in self._spans(rows)
         ]
-        answers = self._worker.run_named(events, CoreDistancesReply, halve_span)
+        answers = self._worker.run_named(events, halve_span)
         known.core_distances += [answer.event.output for answer in answers if answer.reply.rows]
 
     def _spans(self, rows: int) -> list[tuple[int, int]]:

@@ -7,17 +7,23 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
+
 from cluster_assets import features, metrics
 from cluster_assets.domain.tables import CANDIDATES
+from cluster_assets.metrics.blocks import sample_step
 from cluster_assets.metrics.shards import MOST_SHARDS, SHARDED_CANDIDATES, place_columns, sharded
 from cluster_assets.pipeline_spec import LshBlocking
 from cluster_assets.planner import choose_executor, min_samples_of
 from cluster_assets.ports import FileRelation
 from cluster_assets.stages.blocks import measure_blocks
-from cluster_assets.stages.joins import Candidates, Refinement, SqlJoin, sampled_places
+from cluster_assets.stages.joins import Candidates, Refinement, SqlJoin
+from cluster_assets.stages.places import sampled_places
 from cluster_assets.stages.recall import measure_recall
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from cluster_assets.metrics import CandidatePlan, Comparison
     from cluster_assets.planner import Choice
     from cluster_assets.ports import WrittenFile
@@ -129,9 +135,19 @@ class PairSearch:
         """The same join, its pairs in a file for each region, so that many invocations can share them."""
         shards = min(MOST_SHARDS, -(-self._join.count_comparisons() // COMPARISONS_A_SHARD))
         names = place_columns(self._comparison)
-        sample = sampled_places(self._job, self._points, names, self._count)
+        sample = self._places(names)
         by_region = Refinement(lambda pairs: sharded(pairs, names, sample, shards), {}, SHARDED_CANDIDATES)
         return self._join.refined(by_region)
+
+    def _places(self, names: tuple[str, ...]) -> NDArray[np.float64]:
+        """Where some of the points are; ids are known without a look."""
+        every = sample_step(self._count, len(names))
+        if names == ("point_id",):
+            return np.arange(0, self._count, every, dtype=np.float64).reshape(-1, 1)
+        engine = self._job.backend.engine
+        return sampled_places(
+            lambda statement: engine.fetch(statement, {"points": self._points}).rows, names, every
+        )
 
     def _certify(self) -> Candidates:
         return replace(

@@ -1,7 +1,7 @@
 """What travels between the Dagster process and the worker: JSON, versioned, data by reference.
 
 The only part of this package that `cluster_assets` may import. Standard library only. An operation is an
-event and a reply here, and a line in `lambda_worker.operations`.
+event and a reply here with their line in `answers`, and a line in `lambda_worker.operations`.
 """
 
 from __future__ import annotations

@@ -32,9 +32,6 @@ LEVEL_BITS = 24
 MOST_ENTITIES = 1 << 38
 """With more entities the sums of a level would not fit into 64 bits."""
 
-CENTRE_ALGORITHMS = frozenset({"kmeans", "minibatch_kmeans", "birch"})
-"""Algorithms that need points and no pairs."""
-
 ExactSum = tuple[tuple[int, int], ...]
 
 

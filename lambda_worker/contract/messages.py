@@ -40,7 +40,7 @@ class Event:
     """What one invocation is asked to do; data travels by address.
 
     Attributes:
-        record: Address of a JSON file that keeps the reply, written once. An event whose record stands is
+        record: Address of a JSON file that keeps the reply. An event whose record and results stand is
             answered from it, so that retries, duplicates and reruns cost nothing. None: nothing is kept.
         deadline: Seconds since 1970, after which nobody waits for the answer. None: Lambda's own limit.
         seconds: How long the work will take, about; a worker with less time left refuses it at once.

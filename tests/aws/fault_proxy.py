@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import http.client
-import threading
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from local_server import LocalServer
+
+from cluster_assets.aws.clients import AwsAccount
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from athena_lake import Lake
 
 _HOP = {"connection", "transfer-encoding", "content-length", "date", "server"}
 
@@ -52,7 +58,7 @@ class Fault:
 
 
 @dataclass
-class FaultProxy:
+class FaultProxy(LocalServer):
     """Listens on 127.0.0.1 and a free port."""
 
     behind: str
@@ -60,22 +66,7 @@ class FaultProxy:
     calls: list[Call] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._server = _Server(self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    @property
-    def url(self) -> str:
-        """The address clients use."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.serve(_Server(self))
 
     def reset(self) -> None:
         """Forget faults and calls."""
@@ -113,6 +104,16 @@ class FaultProxy:
         if fault is not None:
             fault.after()
         return None if fault is not None and fault.lose else answer
+
+
+@contextmanager
+def bad_line(servers: Lake, service: str) -> Iterator[tuple[FaultProxy, Any]]:
+    """A bad line to a service, and a client at this end of it."""
+    with FaultProxy(servers.environment[f"AWS_ENDPOINT_URL_{service.upper()}"]) as proxy:
+        with servers.environment_set():
+            client = AwsAccount(endpoint_url=proxy.url).client(service)
+        yield proxy, client
+        client.close()
 
 
 class _Server(ThreadingHTTPServer):

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from athena_lake import PATIENCE
-from fault_proxy import Fault, FaultProxy
+from fault_proxy import Fault, FaultProxy, bad_line
 
-from cluster_assets.aws.clients import AwsAccount
 from cluster_assets.catalogs.glue import GlueCatalog, GlueConfig
 from cluster_assets.domain.errors import CatalogError, IntegrityError
 from cluster_assets.domain.manifests import DataFile, Manifest, TableData
@@ -34,12 +33,8 @@ MEMBERS = (Column("entity", "varchar"), Column("point_id", "bigint"))
 
 @pytest.fixture(scope="module")
 def line(athena_servers: Lake) -> Iterator[tuple[FaultProxy, Any]]:
-    """A bad line to Glue, and a client at this end of it."""
-    with FaultProxy(athena_servers.environment["AWS_ENDPOINT_URL_GLUE"]) as proxy:
-        with athena_servers.environment_set():
-            client = AwsAccount(endpoint_url=proxy.url).client("glue")
-        yield proxy, client
-        client.close()
+    with bad_line(athena_servers, "glue") as line:
+        yield line
 
 
 @pytest.fixture

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from athena_lake import BUCKET, PATIENCE
-from fault_proxy import Fault, FaultProxy
+from fault_proxy import Fault, FaultProxy, bad_line
 
-from cluster_assets.aws.clients import AwsAccount
 from cluster_assets.aws.faults import Patience
 from cluster_assets.domain.errors import SpecError, StoreError
 from cluster_assets.stores import s3 as module
@@ -27,12 +26,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def line(athena_servers: Lake) -> Iterator[tuple[FaultProxy, Any]]:
-    """A bad line to S3, and a client at this end of it."""
-    with FaultProxy(athena_servers.environment["AWS_ENDPOINT_URL_S3"]) as proxy:
-        with athena_servers.environment_set():
-            client = AwsAccount(endpoint_url=proxy.url).client("s3")
-        yield proxy, client
-        client.close()
+    with bad_line(athena_servers, "s3") as line:
+        yield line
 
 
 @pytest.fixture

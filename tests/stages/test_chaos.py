@@ -116,7 +116,7 @@ def dispatch(invoker: Any, work: list[ForestEvent], timeout_s: float = 60) -> li
         return first, second
 
     pace = Pace(2, timeout_s, backoff=Backoff(0.01, 0.05), random=Random(5))
-    return Dispatcher(invoker, pace).run([Task(event, ForestReply, halve) for event in work])
+    return Dispatcher(invoker, pace).run([Task(event, halve) for event in work])
 
 
 def forest_of(answers: list[Answer], invoker: Any, folder: Path) -> str:

@@ -77,7 +77,7 @@ class Worker:
 
 def tasks(*groups: Sequence[str]) -> list[Task]:
     event = ForestEvent(kind="spanning", candidates=(), point_count=1, output="/forest")
-    return [Task(replace(event, candidates=tuple(group)), ForestReply, halve_files) for group in groups]
+    return [Task(replace(event, candidates=tuple(group)), halve_files) for group in groups]
 
 
 def dispatch(worker: Worker, most: int = 8) -> Dispatcher:
@@ -212,7 +212,7 @@ def test_a_process_ends_although_a_call_hangs() -> None:
     program = """
 import os, signal, threading
 from cluster_assets.stages.dispatch import Dispatcher, Pace, Task
-from lambda_worker.contract import ForestEvent, ForestReply
+from lambda_worker.contract import ForestEvent
 
 class Hanging:
     def invoke(self, event):
@@ -220,7 +220,7 @@ class Hanging:
 
 event = ForestEvent(kind="spanning", candidates=(), point_count=1, output="/forest")
 threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT]).start()
-Dispatcher(Hanging(), Pace(2, 60)).run([Task(event, ForestReply)])
+Dispatcher(Hanging(), Pace(2, 60)).run([Task(event)])
 """
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False

@@ -6,7 +6,9 @@ import re
 import threading
 from collections import Counter, deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
+
+from local_server import LocalServer
 
 from athena_wire.errors import SYSTEM, RequestError, StatementError
 from athena_wire.listener import Listener
@@ -33,7 +35,7 @@ class Fault:
     times: int
 
 
-class AthenaWire:
+class AthenaWire(LocalServer):
     """Athena on 127.0.0.1 and a free port.
 
     Args:
@@ -56,26 +58,14 @@ class AthenaWire:
         self.pauses: dict[str, threading.Event] = {}  # by operation: its answers wait for the event
         self._faults: deque[Fault] = deque()
         self._lock = threading.Lock()
-        self._server = Listener(self.answer)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+        self.serve(Listener(self.answer))
 
     def __exit__(self, *_: object) -> None:
         self.hold.set()
         for execution in self.executions.values():
             execution.stopped.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().__exit__()
         self._runner.close()
-        self._thread.join()
-
-    @property
-    def url(self) -> str:
-        """The endpoint."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def reset(self) -> None:
         """Forget faults, counts and limits; executions stay."""

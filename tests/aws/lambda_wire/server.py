@@ -9,8 +9,10 @@ import uuid
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from local_server import LocalServer
 
 from lambda_wire.functions import WireFailure
 
@@ -42,7 +44,7 @@ class RefusedError(Exception):
         self.answer = Answer(status, json.dumps(body).encode(), headers)
 
 
-class LambdaWire:
+class LambdaWire(LocalServer):
     """Lambda on 127.0.0.1 and a free port.
 
     Attributes:
@@ -59,22 +61,7 @@ class LambdaWire:
         self.qualifiers: list[str] = []
         self._faults: deque[RefusedError | str] = deque()
         self._lock = threading.Lock()
-        self._server = _Server(self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    @property
-    def url(self) -> str:
-        """The endpoint."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.serve(_Server(self))
 
     def reset(self) -> None:
         """Forget functions, faults and counts."""

@@ -17,18 +17,20 @@ from cluster_assets.stores.local import LocalStore
 
 if TYPE_CHECKING:
     from athena_lake import Lake
+    from ministack_server import MinistackStorage
 
     from cluster_assets.ports import Catalog
 
 DAY = parse_day("2013-03-03")
 
 
-@pytest.fixture(params=["local", "glue"])
+@pytest.fixture(params=["local", "moto", "ministack"])
 def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Catalog:
     if request.param == "local":
         return LocalCatalog(tmp_path / "catalog")
-    lake: Lake = request.getfixturevalue("athena_servers")
-    return lake.catalog(CommittedWhenRead(tmp_path))
+    server = {"moto": "athena_servers", "ministack": "ministack_storage"}[request.param]
+    place: Lake | MinistackStorage = request.getfixturevalue(server)
+    return place.catalog(CommittedWhenRead(tmp_path))
 
 
 class CommittedWhenRead(LocalStore):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from athena_lake import Lake
+    from ministack_server import MinistackStorage
 
     from cluster_assets.ports import ObjectStore
 
@@ -63,13 +64,14 @@ ODD_KEYS = [
 ]
 
 
-@pytest.fixture(scope="module", params=["local", "s3"])
+@pytest.fixture(scope="module", params=["local", "moto", "ministack"])
 def make_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> MakeStore:
     """Makes an empty store at each call."""
     if request.param == "local":
         return lambda: LocalStore(tmp_path_factory.mktemp("store"))
-    lake: Lake = request.getfixturevalue("athena_servers")
-    return lake.store
+    server = {"moto": "athena_servers", "ministack": "ministack_storage"}[request.param]
+    place: Lake | MinistackStorage = request.getfixturevalue(server)
+    return place.store
 
 
 @pytest.fixture

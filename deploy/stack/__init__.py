@@ -1,0 +1,1 @@
+"""The deployed stack: its settings, its protection, and its end."""

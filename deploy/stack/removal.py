@@ -1,0 +1,125 @@
+"""The end of a stack: never by accident, and never half.
+
+Days are published as objects of the warehouse bucket and partitions of the Glue database; both go with the
+stack. So it stays while there are any, unless their deletion was asked for.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from deploy.stack.stacks import StackError, asked, find_stack, stack_name, unprotect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from cluster_assets.aws.clients import AwsAccount
+
+_POLL_S = 5.0
+_LONGEST_S = 1800.0
+
+
+def destroy(
+    account: AwsAccount,
+    environment: str,
+    *,
+    delete_data: bool = False,
+    confirmed: str = "",
+    tell: Callable[[str], None] = print,
+) -> None:
+    """Remove a stack and its queues of arrivals.
+
+    Args:
+        account: Where it is.
+        environment: Its name.
+        delete_data: Remove the published days too.
+        confirmed: The stack's name, which `prod` asks for.
+        tell: Hears of each step.
+
+    Raises:
+        StackError: It is `prod` and was not confirmed, or holds data, or cannot be removed.
+    """
+    name = stack_name(environment)
+    if environment == "prod" and confirmed != name:
+        raise StackError(
+            "prod is removed only by name", where=f"stack {name}", remedy=f"say CONFIRM={name} if you mean it"
+        )
+    stack = find_stack(account, environment)
+    warehouse, results = stack.outputs["ClusterAwsBucket"], stack.outputs["ResultsBucket"]
+    if not delete_data and next(_versions(account, warehouse), None) is not None:
+        raise StackError(
+            "the warehouse bucket holds objects, or versions of deleted ones; they would be gone for good",
+            where=f"stack {name}, bucket {warehouse}",
+            remedy="copy what you need, then say DATA=delete",
+        )
+    # First what others rely on: queues import from the stack.
+    for queue in _queues(account, name):
+        _delete(account, queue, tell)
+    for bucket in (warehouse, results):
+        tell(f"{bucket}: {_empty(account, bucket):,} versions of objects deleted")
+    unprotect(account, name)
+    _delete(account, name, tell)
+
+
+def _queues(account: AwsAccount, name: str) -> list[str]:
+    """Stacks of deploy/arrivals.yaml that belong to a stack."""
+    cloudformation = account.client("cloudformation")
+    found: list[str] = []
+    request: dict[str, Any] = {}
+    while True:
+        page = asked(partial(cloudformation.describe_stacks, **request), f"stacks of {name}")
+        found += [str(one["StackName"]) for one in page["Stacks"]]
+        if not page.get("NextToken"):
+            break
+        request["NextToken"] = page["NextToken"]
+    return sorted(one for one in found if one.startswith(f"{name}-arrivals-"))
+
+
+def _versions(account: AwsAccount, bucket: str) -> Iterator[dict[str, str]]:
+    """Every version of every object, and every marker of a deletion."""
+    s3 = account.client("s3")
+    request: dict[str, Any] = {"Bucket": bucket}
+    while True:
+        page = asked(partial(s3.list_object_versions, **request), f"bucket {bucket}")
+        for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+            yield {"Key": one["Key"], "VersionId": one["VersionId"]}
+        if not page.get("IsTruncated"):
+            return
+        request |= {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+
+
+def _empty(account: AwsAccount, bucket: str) -> int:
+    s3 = account.client("s3")
+    count = 0
+    while batch := [version for version, _ in zip(_versions(account, bucket), range(1000), strict=False)]:
+        objects = {"Objects": batch, "Quiet": True}
+        answer = asked(partial(s3.delete_objects, Bucket=bucket, Delete=objects), f"bucket {bucket}")
+        if failed := answer.get("Errors"):
+            raise StackError(f"an object cannot be deleted: {failed[0]}", where=f"bucket {bucket}")
+        count += len(batch)
+    return count
+
+
+def _delete(account: AwsAccount, name: str, tell: Callable[[str], None]) -> None:
+    cloudformation = account.client("cloudformation")
+    where = f"stack {name}"
+    # By its id: the name of a deleted stack means nothing any more.
+    place = {"StackName": _look(cloudformation, name, where)["StackId"]}
+    tell(f"{name}: deleting")
+    asked(partial(cloudformation.delete_stack, **place), where)
+    deadline = time.monotonic() + _LONGEST_S
+    while (found := _look(cloudformation, place["StackName"], where))["StackStatus"] != "DELETE_COMPLETE":
+        if found["StackStatus"] == "DELETE_FAILED" or time.monotonic() > deadline:
+            raise StackError(
+                f"CloudFormation says {found['StackStatus']}: {found.get('StackStatusReason', '')}",
+                where=where,
+                remedy="look at the stack's events in the console, mend it, and destroy again",
+            )
+        time.sleep(_POLL_S if found["StackStatus"] == "DELETE_IN_PROGRESS" else 0.5)
+    tell(f"{name}: deleted")
+
+
+def _look(cloudformation: Any, name: str, where: str) -> Any:
+    return asked(partial(cloudformation.describe_stacks, StackName=name), where)["Stacks"][0]

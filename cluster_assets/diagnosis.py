@@ -16,7 +16,7 @@ from cluster_assets.pipeline_files import load_pipeline, scan_pipeline_files
 from cluster_assets.pipeline_spec import Limits
 from cluster_assets.ports import Statement
 from cluster_assets.stages.source import locate_source, source_schema
-from lambda_worker.contract import ClusterEvent, ClusterReply
+from lambda_worker.contract import ClusterEvent, ClusterReply, ContractError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,6 +97,11 @@ def _invoke(backend: Backend) -> str:
     )
     try:
         reply = ClusterReply.from_json(dict(backend.invoker_for(Limits()).invoke(event.to_json())))
+    except ContractError as error:
+        raise WorkerError(
+            f"the worker speaks another version: {error}",
+            remedy="deploy the worker and the code location of one version: make layer, make deploy",
+        ) from error
     finally:
         backend.store.delete([key])
     if not reply.ok:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from cluster_assets.aws.faults import Cause, Exhausted, Patience, call_aws, cause_of_call
+from cluster_assets.aws.glue_types import glue_type
 from cluster_assets.composition import aws_account, open_storage
 from cluster_assets.domain.errors import (
     CatalogError,
@@ -17,15 +18,21 @@ from cluster_assets.domain.errors import (
     SpecError,
     WorkerUnavailableError,
 )
+from cluster_assets.pipeline_files import scan_pipeline_files
 from cluster_assets.pipeline_spec import Limits
+from cluster_assets.stages.ledger import Ledger
+from cluster_assets.stages.way import STAGE_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from cluster_assets.domain.manifests import TableData
+    from cluster_assets.domain.tables import Column
     from cluster_assets.settings import Settings
 
 _PATIENCE = Patience(attempts=3, seconds=20, first_wait_s=0.5, longest_wait_s=2)
 _PROBE = b"cluster-assets doctor\n"
+_ENGINE = "Athena engine version 3"
 
 
 def aws_checks(settings: Settings) -> Mapping[str, Callable[[], str]]:
@@ -38,6 +45,7 @@ def aws_checks(settings: Settings) -> Mapping[str, Callable[[], str]]:
         f"Glue database {settings.aws_scratch_database}": partial(
             _database, settings, settings.aws_scratch_database
         ),
+        "published tables": partial(_tables, settings),
         f"Lambda function {settings.aws_function}": partial(_function, settings),
     }
 
@@ -103,6 +111,12 @@ def _workgroup(settings: Settings) -> str:
     if group["State"] != "ENABLED":
         raise EngineError("the workgroup is disabled", remedy="enable it")
     configuration = group.get("Configuration", {})
+    engine = configuration.get("EngineVersion", {}).get("EffectiveEngineVersion", _ENGINE)
+    if engine != _ENGINE:
+        raise EngineError(
+            f"the workgroup runs {engine}, the statements are written for {_ENGINE}",
+            remedy=f"select {_ENGINE} in the settings of the workgroup",
+        )
     place = configuration.get("ResultConfiguration", {}).get("OutputLocation") or settings.aws_results_uri
     managed = configuration.get("ManagedQueryResultsConfiguration", {}).get("Enabled", False)
     if not place and not managed:
@@ -130,6 +144,45 @@ def _database(settings: Settings, name: str) -> str:
         "allow glue:GetTables; where Lake Formation governs it, grant DESCRIBE on the database",
     )
     return "is there, " + ("with tables" if tables["TableList"] else "without tables yet")
+
+
+def _tables(settings: Settings) -> str:
+    """The tables of the pipelines have the columns of what was published last."""
+    store, catalog = open_storage(settings)
+    glue = aws_account(settings).client("glue")
+    checked = 0
+    for file in scan_pipeline_files(settings.defs_dirs).files:
+        ledger = Ledger(store, catalog, file.name)
+        for stage in STAGE_NAMES:
+            for table, data in _latest_tables(ledger, stage).items():
+                name = f"{file.name}_{table}"
+                found = _asked(
+                    partial(glue.get_table, DatabaseName=settings.aws_database, Name=name),
+                    CatalogError,
+                    f"Glue does not tell about the table {name}",
+                    "allow glue:GetTable; where Lake Formation governs it, grant DESCRIBE on the table",
+                )["Table"]
+                _check_columns(found, data.columns, f"{settings.aws_database}.{name}")
+                checked += 1
+    return f"{checked} have the columns of their latest days"
+
+
+def _latest_tables(ledger: Ledger, stage: str) -> Mapping[str, TableData]:
+    days = ledger.days(stage)
+    manifest = ledger.current(stage, days[-1]) if days else None
+    return {} if manifest is None else manifest.tables
+
+
+def _check_columns(found: Mapping[str, Any], columns: Iterable[Column], where: str) -> None:
+    described = {one["Name"]: one["Type"] for one in found["StorageDescriptor"]["Columns"]}
+    for column in columns:
+        told = described.get(column.name.lower())
+        if told != glue_type(column.type):
+            raise CatalogError(
+                f"its column {column.name} is {told or 'missing'}, the data have {column.type}",
+                where=where,
+                remedy="publish a day again: cluster-assets run PIPELINE --day D --force mends the table",
+            )
 
 
 def _function(settings: Settings) -> str:

@@ -10,6 +10,7 @@ from lambda_worker.contract import ClusterReply, ContractError, Reply
 from lambda_worker.deadline import deadline_of, keep_deadline
 from lambda_worker.memory import peak_memory_mb
 from lambda_worker.operations import operation_of
+from lambda_worker.posting import posted_answer
 from lambda_worker.records import keep_record, read_record
 
 if TYPE_CHECKING:
@@ -23,12 +24,20 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     would fail again as it is. Anything else is raised, so that Lambda reports a function error.
 
     Args:
-        event: The JSON of an event of `lambda_worker.contract`; unknown keys are ignored.
+        event: The JSON of an event of `lambda_worker.contract`; unknown keys are ignored. Where it names an
+            address for the answer, the answer is put there too, an exception as well.
         context: Lambda's context; its remaining time counts, where it has any.
 
     Returns:
         The reply that belongs to the event, as JSON.
     """
+    with posted_answer(event) as post:
+        reply = _reply(event, context)
+        post(reply)
+    return reply
+
+
+def _reply(event: dict[str, Any], context: object) -> dict[str, Any]:
     started = time.perf_counter()
     kind: type[Reply] = ClusterReply
     try:

@@ -57,7 +57,7 @@ def written_whole(address: str) -> Iterator[Path]:
         with _scratch_folder() as folder:
             path = folder / "output"
             yield path
-            s3_client().upload_file(str(path), bucket, key)
+            s3_client().upload_file(str(path), bucket, key, ExtraArgs=_upload_options())
         return
     final = _local_path(address)
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -136,6 +136,16 @@ def make_durable(address: str) -> None:
 def s3_client() -> Any:
     """The S3 client of this process, made at first use: a local run never imports boto3."""
     return importlib.import_module("boto3").client("s3")
+
+
+def _upload_options() -> dict[str, str]:
+    """Encryption and owner as the function's environment says; without it, as the bucket does by itself."""
+    options: dict[str, str] = {}
+    if kms_key := os.environ.get("CLUSTER_AWS_KMS_KEY"):
+        options |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key}
+    if owner := os.environ.get("CLUSTER_AWS_BUCKET_OWNER"):
+        options["ExpectedBucketOwner"] = owner
+    return options
 
 
 def _download(bucket: str, key: str, path: Path) -> None:

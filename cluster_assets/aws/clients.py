@@ -9,13 +9,16 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from cluster_assets.domain.errors import SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # At DEBUG these print signed requests: the access key id, and the session token as it is.
 _LOGGERS_OF_SIGNED_REQUESTS = (
@@ -40,10 +43,12 @@ class AwsAccount:
         region: The region; None takes that of the environment or profile.
         endpoint_url: One address for all services, for emulators; None takes AWS's own, or those of the
             standard variables `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>`.
+        catalog_id: The account whose Glue catalog is meant; None takes that of the credentials.
     """
 
     region: str | None = None
     endpoint_url: str | None = None
+    catalog_id: str | None = None
 
     @cached_property
     def session(self) -> Any:
@@ -67,12 +72,20 @@ class AwsAccount:
         """
         config = client_config(read_timeout_s=read_timeout_s, parallel=parallel)
         try:
-            return self.session.client(service, endpoint_url=self.endpoint_url, config=config)
+            client = self.session.client(service, endpoint_url=self.endpoint_url, config=config)
         except (BotoCoreError, ValueError) as error:
             raise SpecError(
                 f"AWS cannot be reached: {error}",
                 remedy="set CLUSTER_AWS_REGION, or AWS_DEFAULT_REGION; and AWS_PROFILE if you use profiles",
             ) from error
+        if service == "glue" and self.catalog_id is not None:
+            client.meta.events.register("provide-client-params.glue.*", self._name_catalog)
+        return client
+
+    def _name_catalog(self, params: Mapping[str, Any], model: Any, **_: Any) -> dict[str, Any]:
+        """The parameters of a call of Glue, with the catalog where the operation takes one."""
+        named = {"CatalogId": self.catalog_id} if "CatalogId" in model.input_shape.members else {}
+        return {**named, **params}
 
 
 def client_config(*, read_timeout_s: float = 60, parallel: int = 10) -> Config:

@@ -48,6 +48,12 @@ _FORBIDDEN = _codes(
     "InvalidClientTokenId"
 )
 _MISSING = _codes("NoSuchKey NoSuchBucket 404 EntityNotFoundException ResourceNotFoundException")
+LAKE_FORMATION_GRANTS = (
+    "grant it DESCRIBE and CREATE_TABLE on the databases, SELECT, INSERT, ALTER, DROP and DESCRIBE on their "
+    "tables, SELECT on the source, and DATA_LOCATION_ACCESS on the bucket"
+)
+"""What a role needs where Lake Formation governs the catalog, for messages."""
+
 # Refused, reset, timed out, or cut off while an answer was read.
 _BROKEN_CONNECTION = (ConnectionError, HTTPClientError, IncompleteReadError, ResponseStreamingError)
 

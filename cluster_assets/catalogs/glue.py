@@ -27,7 +27,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from cluster_assets.aws.faults import Cause, Exhausted, Patience, call_aws, cause_of_call, code_of
+from cluster_assets.aws.faults import (
+    LAKE_FORMATION_GRANTS,
+    Cause,
+    Exhausted,
+    Patience,
+    call_aws,
+    cause_of_call,
+    code_of,
+)
 from cluster_assets.catalogs.glue_tables import GlueTable, described_files, evolved, table_input
 from cluster_assets.domain.errors import CatalogError, IntegrityError, SpecError
 from cluster_assets.domain.manifests import read_manifest
@@ -265,7 +273,10 @@ class GlueCatalog:
             what, remedy = "Glue does not answer", "run again later; if it stays, run fewer days at once"
         elif cause is Cause.FORBIDDEN:
             what = "Glue refuses the call"
-            remedy = "check the credentials, and what their role and Lake Formation allow on this database"
+            remedy = (
+                "check the credentials, and what their role may do on this database; where Lake Formation "
+                f"governs it: {LAKE_FORMATION_GRANTS}"
+            )
         elif cause is Cause.MISSING:
             what = f"there is no such table, or no Glue database {self._config.database}"
             remedy = "check CLUSTER_AWS_DATABASE, or deploy the stack first"

@@ -21,6 +21,7 @@ _PARQUET = {
         "Parameters": {"serialization.format": "1"},
     },
 }
+PARTITION = "day"
 # What of a table that is there may be handed back to Glue; the rest is Glue's own.
 _KEPT = (
     "Name",
@@ -64,7 +65,7 @@ def table_input(table: GlueTable) -> dict[str, Any]:
         "Name": table.name,
         "TableType": "EXTERNAL_TABLE",
         "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet", **table.owner},
-        "PartitionKeys": [{"Name": "day", "Type": "string", "Comment": "UTC day, YYYY-MM-DD"}],
+        "PartitionKeys": [{"Name": PARTITION, "Type": "string", "Comment": "UTC day, YYYY-MM-DD"}],
         "StorageDescriptor": described_files(table.columns, table.empty),
     }
 
@@ -102,4 +103,6 @@ def evolved(found: Mapping[str, Any], table: GlueTable, where: str) -> dict[str,
 
 
 def _described(columns: Iterable[Column]) -> list[dict[str, str]]:
-    return [{"Name": column.name, "Type": glue_type(column.type)} for column in columns]
+    # A table may not have a column twice: where the files hold the day too, the partition's is shown.
+    shown = [column for column in columns if column.name != PARTITION]
+    return [{"Name": column.name, "Type": glue_type(column.type)} for column in shown]

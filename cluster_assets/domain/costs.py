@@ -63,28 +63,50 @@ class CostMeter:
     Attributes:
         athena: Price of scanned bytes.
         worker: Price of invocations.
+        queries: How many there were.
         billed_bytes: Bytes of all queries, each rounded as Athena does.
+        queue_seconds: How long a shared engine let them wait, together.
+        engine_seconds: How long it worked on them.
         invocations: Calls of the worker.
         gb_seconds: Memory of 2^30 bytes times seconds, of all calls.
     """
 
     athena: AthenaPrice = field(default_factory=AthenaPrice)
     worker: LambdaPrice = field(default_factory=LambdaPrice)
+    queries: int = 0
     billed_bytes: int = 0
+    queue_seconds: float = 0.0
+    engine_seconds: float = 0.0
     invocations: int = 0
     gb_seconds: float = 0.0
     _lock: Lock = field(default_factory=Lock, repr=False)
 
-    def add_query(self, billed_bytes: int) -> None:
-        """A query, with `Statistics.billed_bytes`; 0 where an engine charges nothing."""
+    def add_query(
+        self, billed_bytes: int, *, queue_seconds: float = 0.0, engine_seconds: float = 0.0
+    ) -> None:
+        """A query, with the numbers of its `Statistics`; zeros where an engine has none."""
         with self._lock:
+            self.queries += 1
             self.billed_bytes += billed_bytes
+            self.queue_seconds += queue_seconds
+            self.engine_seconds += engine_seconds
 
     def add_invocation(self, memory_mb: int, seconds: float, calls: int = 1) -> None:
         """Calls of the worker; Lambda bills whole milliseconds of the memory the function has."""
         with self._lock:
             self.invocations += calls
             self.gb_seconds += memory_mb / 1024 * math.ceil(seconds * 1000) / 1000
+
+    def metrics(self) -> dict[str, Metric]:
+        """For the metadata of a day: dollars, and what the queries took."""
+        with self._lock:
+            taken: dict[str, Metric] = {
+                "queries": self.queries,
+                "billed_bytes": self.billed_bytes,
+                "queue_seconds": round(self.queue_seconds, 3),
+                "engine_seconds": round(self.engine_seconds, 3),
+            }
+        return {**self.cost.metrics(), **taken}
 
     @property
     def cost(self) -> Cost:

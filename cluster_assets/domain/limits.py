@@ -8,6 +8,9 @@ from __future__ import annotations
 LAMBDA_PAYLOAD_BYTES = 6_291_456
 """Request and response of a synchronous invocation: 6 MB each (6 x 2^20 bytes)."""
 
+LAMBDA_EVENT_BYTES = 262_144
+"""Request of an asynchronous invocation: 256 KB, the quota that every region has kept; some allow 1 MB."""
+
 LAMBDA_MAX_TIMEOUT_S = 900
 """Longest time a function may be given: 15 minutes."""
 

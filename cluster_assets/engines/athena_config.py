@@ -14,6 +14,9 @@ class AthenaConfig:
     Attributes:
         work_group: The workgroup; its limits and result location hold.
         results_uri: `s3://` folder for results, where the workgroup has none.
+        results_owner: Account that must own the bucket of `results_uri`.
+        kms_key: KMS key of results and of what UNLOAD writes; None leaves it to workgroup and bucket. A
+            workgroup that enforces its settings uses its own key.
         database: Glue database of a table that is named without one.
         scratch_database: Glue database of the short-lived tables over input files; nothing else is in it.
         catalog: Athena's name of the Glue catalog.
@@ -25,6 +28,8 @@ class AthenaConfig:
 
     work_group: str = "primary"
     results_uri: str | None = None
+    results_owner: str | None = None
+    kms_key: str | None = None
     database: str = "default"
     scratch_database: str = "cluster_assets_scratch"
     catalog: str = "AwsDataCatalog"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cluster_assets.aws.faults import (
+    LAKE_FORMATION_GRANTS,
     Cause,
     Exhausted,
     Patience,
@@ -44,6 +45,9 @@ _PASSING_REASON = re.compile(
 _CUT_OFF = re.compile(r"bytes scanned limit", re.IGNORECASE)
 _BROKEN_FILE = re.compile(
     r"\b(HIVE_BAD_DATA|HIVE_CURSOR_ERROR|HIVE_CANNOT_OPEN_SPLIT|HIVE_INVALID_METADATA)\b"
+)
+_FORBIDDEN = re.compile(
+    r"Lake Formation|PERMISSION_DENIED|Access\s?Denied|not authorized to perform", re.IGNORECASE
 )
 _ADDRESS = re.compile(r"s3://[^\s\"'<>]+[^\s\"'<>.,;:)\]]")
 _SYSTEM_CATEGORY = 1
@@ -142,6 +146,13 @@ def _of_query(error: QueryFailedError, place: str) -> ClusterAssetsError:
             )
         return EngineError(
             f"the query was cancelled: {reason}", where=f"{place}, {query}", remedy="run the day again"
+        )
+    if _FORBIDDEN.search(reason):
+        return EngineError(
+            f"Athena may not do what the statement asks: {reason}",
+            where=f"{place}, {query}",
+            remedy="let the role of this process read the source, write below the bucket's prefix and use "
+            f"the key; where Lake Formation governs the tables: {LAKE_FORMATION_GRANTS}",
         )
     if "TABLE_NOT_FOUND" in reason or "SCHEMA_NOT_FOUND" in reason:
         return SourceMissingError(

@@ -192,11 +192,23 @@ class AthenaQueries:
             "WorkGroup": config.work_group,
             "QueryExecutionContext": {"Catalog": config.catalog, "Database": config.scratch_database},
         }
-        if config.results_uri:
-            request["ResultConfiguration"] = {"OutputLocation": config.results_uri}
+        if result := self._result():
+            request["ResultConfiguration"] = result
         # An earlier answer may be stale: Athena does not look whether the rows changed.
         request["ResultReuseConfiguration"] = {"ResultReuseByAgeConfiguration": {"Enabled": False}}
         return request
+
+    def _result(self) -> dict[str, Any]:
+        """Where results go and how they are encrypted, as far as the workgroup does not say."""
+        config = self._config
+        result: dict[str, Any] = {}
+        if config.results_uri:
+            result["OutputLocation"] = config.results_uri
+            if config.results_owner:
+                result["ExpectedBucketOwner"] = config.results_owner
+        if config.kms_key:
+            result["EncryptionConfiguration"] = {"EncryptionOption": "SSE_KMS", "KmsKey": config.kms_key}
+        return result
 
     def _finished(self, query: Query, query_id: str, stop: threading.Event) -> AthenaQueryExecution:
         deadline = time.monotonic() + self._config.query_seconds

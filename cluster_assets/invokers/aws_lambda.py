@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import BoundedSemaphore, Lock
+from threading import BoundedSemaphore, Event, Lock
 from typing import TYPE_CHECKING, Any, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,8 +18,15 @@ from cluster_assets.domain.errors import (
     WorkerThrottledError,
     WorkerUnavailableError,
 )
-from cluster_assets.domain.limits import LAMBDA_MAX_TIMEOUT_S
+from cluster_assets.domain.limits import LAMBDA_EVENT_BYTES, LAMBDA_MAX_TIMEOUT_S
 from cluster_assets.invokers.aws_lambda_errors import failure_of_call, failure_of_function
+from cluster_assets.invokers.long_calls import (
+    Durations,
+    Handover,
+    LongCalls,
+    answer_address,
+    wait_for_answer,
+)
 from cluster_assets.invokers.payloads import decode_reply, encode_event
 
 if TYPE_CHECKING:
@@ -43,6 +52,8 @@ class AwsLambdaConfig:
         read_timeout_s: How long to wait for an answer.
         queue_timeout_s: Seconds a caller waits for its turn before it is throttled here.
         patience: For looking the function up; an invocation is tried once.
+        long_calls: When to hand a call over and look for its answer in a store; None waits for every answer
+            on the connection.
 
     Raises:
         SpecError: A number makes no sense.
@@ -56,6 +67,7 @@ class AwsLambdaConfig:
     read_timeout_s: float = READ_TIMEOUT_S
     queue_timeout_s: float = LAMBDA_MAX_TIMEOUT_S
     patience: Patience = field(default_factory=Patience)
+    long_calls: LongCalls | None = None
 
     def __post_init__(self) -> None:
         if self.max_concurrency < 1:
@@ -67,7 +79,8 @@ class AwsLambda:
 
     boto3 as it comes gives up reading after 60 s and asks again, so that a slow function runs three times
     at once. Here a call is made once, waits longer than any function may take, and holds its connection
-    alive over firewalls that forget quiet ones. Whether to try again is decided above, by the kind of error.
+    alive over firewalls that forget quiet ones. What will be quiet for too long is handed over instead, and
+    its answer looked for in the store. Whether to try again is decided above, by the kind of error.
 
     Args:
         account: Makes the client.
@@ -84,7 +97,8 @@ class AwsLambda:
         self._slots = BoundedSemaphore(config.max_concurrency)
         self._lock = Lock()
         self._version: str | None = None
-        self._closed = False
+        self._durations = Durations()
+        self._closing = Event()
 
     def __enter__(self) -> Self:
         return self
@@ -128,26 +142,56 @@ class AwsLambda:
         """
         body = encode_event(event)
         with self._slot():
-            version = self.version
-            self._check_open()
+            started = time.monotonic()
             try:
-                answer = self._client.invoke(
-                    FunctionName=self._config.function,
-                    Qualifier=version,
-                    InvocationType="RequestResponse",
-                    Payload=body,
-                )
-                with answer["Payload"] as stream:
-                    said: bytes = stream.read()
-            except (ClientError, BotoCoreError) as error:
-                raise failure_of_call(error, self._where) from error
+                if (handed := self._handed_over(event)) is not None:
+                    return handed
+                return self._answered(body)
+            finally:  # a call whose answer got lost was as long as it was
+                self._durations.note(event, time.monotonic() - started)
+
+    def _answered(self, body: bytes) -> Mapping[str, Any]:
+        """Call and wait on the connection."""
+        answer, said = self._call("RequestResponse", body)
         if "FunctionError" in answer:
             raise failure_of_function(said, self._where)
         return decode_reply(said)
 
+    def _handed_over(self, event: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Hand a long call over and wait for its answer; None where it is short or cannot be handed over."""
+        calls = self._config.long_calls
+        if calls is None or self._durations.foreseen(event) <= calls.from_s:
+            return None
+        address = answer_address(event)
+        body = encode_event({**event, "answer": address})
+        if address is None or len(body) > LAMBDA_EVENT_BYTES:
+            return None
+        until = event.get("deadline") or time.time() + self._config.timeout_s
+        accepted, _ = self._call("Event", body)
+        request = accepted["ResponseMetadata"].get("RequestId", "unknown")
+        handover = Handover(address, until, f"{self._where}, request {request}")
+        answer = wait_for_answer(calls, handover, self._closing)
+        if "failure" in answer:
+            raise failure_of_function(json.dumps(answer["failure"]).encode(), handover.where)
+        reply: Mapping[str, Any] = answer["reply"]
+        return reply
+
+    def _call(self, kind: str, body: bytes) -> tuple[Mapping[str, Any], bytes]:
+        """Invoke once; the answer of Lambda, and what the function said."""
+        version = self.version
+        self._check_open()
+        try:
+            answer = self._client.invoke(
+                FunctionName=self._config.function, Qualifier=version, InvocationType=kind, Payload=body
+            )
+            with answer["Payload"] as stream:
+                return answer, stream.read()
+        except (ClientError, BotoCoreError) as error:
+            raise failure_of_call(error, self._where) from error
+
     def close(self) -> None:
         """Allow no further call. Lambda ends what is running there; nobody can recall it."""
-        self._closed = True
+        self._closing.set()
         self._client.close()
 
     @property
@@ -177,7 +221,7 @@ class AwsLambda:
         return str(found["Version"])
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self._closing.is_set():
             raise WorkerCrashedError("the invoker is closed", where=self._where)
 
     @contextmanager

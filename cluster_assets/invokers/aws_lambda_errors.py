@@ -91,7 +91,11 @@ def failure_of_function(body: bytes, where: str) -> WorkerError:
             where=where,
             remedy="look at the function's log; an import error means that layer and code do not fit",
         )
-    return WorkerError(f"the worker failed with {text}", where=f"{where}; {frame}" if frame else where)
+    return WorkerError(
+        f"the worker failed with {text}",
+        where=f"{where}; {frame}" if frame else where,
+        remedy="look at the function's log; where S3 refused it, mend the role of the function",
+    )
 
 
 def _throttled(error: ClientError, where: str) -> WorkerThrottledError:

@@ -42,6 +42,8 @@ class Event:
     Attributes:
         record: Address of a JSON file that keeps the reply. An event whose record and results stand is
             answered from it, so that retries, duplicates and reruns cost nothing. None: nothing is kept.
+        answer: Address of a JSON file that gets the answer too, be it a reply, a refusal or an error: for a
+            caller that does not wait on the line. None: there is no such file.
         deadline: Seconds since 1970, after which nobody waits for the answer. None: Lambda's own limit.
         seconds: How long the work will take, about; a worker with less time left refuses it at once.
         version: Version of the contract.
@@ -52,6 +54,7 @@ class Event:
     written: ClassVar[tuple[str, ...]] = ("output",)
 
     record: str | None = None
+    answer: str | None = None
     deadline: float | None = None
     seconds: float = 0.0
     version: int = VERSION

@@ -37,7 +37,8 @@ class Cloud:
 
     def enter(self, name: str) -> None:
         """Make `name` the place of what is published: a folder of the bucket, a database."""
-        for database in (name, f"{name}_scratch"):
+        known = {one["Name"] for one in self.lake.glue.get_databases()["DatabaseList"]}
+        for database in {name, f"{name}_scratch"} - known:
             self.lake.glue.create_database(DatabaseInput={"Name": database})
         self.variables = {
             **self.lake.environment,

@@ -45,6 +45,7 @@ class Fault:
         matches: Which calls.
         times: How many of them.
         answer: Status and body instead of the emulator's; None passes the call on.
+        headers: Beside that answer.
         lose: Break the connection instead of answering.
         before: Runs before the call is passed on, after: behind it.
     """
@@ -52,6 +53,7 @@ class Fault:
     matches: Callable[[Call], bool]
     times: int = 1
     answer: tuple[int, str] | None = None
+    headers: tuple[tuple[str, str], ...] = ()
     lose: bool = False
     before: Callable[[], object] = lambda: None
     after: Callable[[], object] = lambda: None
@@ -92,7 +94,8 @@ class FaultProxy(LocalServer):
             fault.times -= 1
             fault.before()
             if fault.answer is not None:
-                return fault.answer[0], [("Content-Type", "application/xml")], fault.answer[1].encode()
+                headers = [("Content-Type", "application/xml"), *fault.headers]
+                return fault.answer[0], headers, fault.answer[1].encode()
         url = urlsplit(self.behind)
         connection = http.client.HTTPConnection(str(url.hostname), url.port, timeout=60)
         try:

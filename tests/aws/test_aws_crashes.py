@@ -1,172 +1,261 @@
-"""A run that is killed between two calls of AWS: readers see the old day or the new one, a rerun mends."""
+"""Real Dagster runs that die between two calls of AWS, at every point of the protocol, by either signal.
+
+Readers poll all the while and see the old day or the new one. Each run follows the one that died before it,
+so that the last of them, which nobody kills, ends what twenty-one dead ones began.
+"""
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
+import signal
 import subprocess
 import sys
-import tempfile
-import threading
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 import yaml
-from cloud import ATTACKERS, DAYS
+from athena_lake import BUCKET
 from fault_proxy import Fault, FaultProxy
-from two_stages import run_two_stages
+from watcher import Watcher
 
-from cluster_assets.composition import open_storage
-from cluster_assets.settings import PROJECT_ROOT, load_settings
-from cluster_assets.stages.ledger import Ledger
+from cluster_assets.domain.partitions import parse_day
+from cluster_assets.settings import PROJECT_ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from athena_lake import Lake
     from cloud import Cloud
     from fault_proxy import Call
 
-PROGRAM = Path(__file__).with_name("two_stages.py")
+pytestmark = pytest.mark.long
+
+PROGRAM = Path(__file__).with_name("forked_runs.py")
+DAY = parse_day("2026-01-02")
+SERVICES = ("S3", "GLUE", "ATHENA", "LAMBDA")
 
 
-def commits(call: Call) -> bool:
-    return call.method == "PUT" and "/points/_manifests/" in call.path
+@dataclass(frozen=True)
+class Point:
+    """Where a run dies.
+
+    Attributes:
+        stage: The stage that is under way.
+        name: The moment.
+        service: Whose call it is.
+        matches: Which call.
+        nth: Of those that match, from 1; 0 for the last invocation of the stage.
+        when: Before AWS does what the call asks, or after it.
+    """
+
+    stage: str
+    name: str
+    service: str
+    matches: Callable[[Call], bool]
+    nth: int = 1
+    when: str = "before"
+
+
+def starts(call: Call) -> bool:
+    return call.target == "StartQueryExecution"
+
+
+def invokes(call: Call) -> bool:
+    return call.path.endswith("/invocations") or "/invocations?" in call.path
+
+
+def commits(stage: str) -> Callable[[Call], bool]:
+    return lambda call: call.method == "PUT" and f"/{stage}/_manifests/" in call.path
 
 
 def moves(table: str) -> Callable[[Call], bool]:
-    name = f'"attackers_{table}"'.encode()
-    return lambda call: call.target in ("BatchUpdatePartition", "CreatePartition") and name in call.body
+    name = f'"crashing_{table}"'.encode()
+    return lambda call: call.target == "BatchUpdatePartition" and name in call.body
 
 
-# Where the run dies: before or after AWS did what it asked; what readers may see then.
-POINTS = {
-    "before the first scratch table": (lambda call: call.target == "CreateTable", "before", "old"),
-    "staged, not committed": (commits, "before", "old"),
-    "committed, not flipped": (commits, "after", "old"),
-    "members flipped, points not": (moves("members"), "after", "old"),
-    "flipped": (moves("points"), "after", "new"),
-}
+def points_of(stage: str) -> Iterator[Point]:
+    """The points of a stage in the order of its work."""
+    if stage == "clusters":
+        yield Point(stage, "planned", "LAMBDA", invokes)
+    else:
+        yield Point(stage, "planned", "ATHENA", starts)
+    if stage in ("candidates", "clusters"):
+        yield Point(stage, "invoked some", "LAMBDA", invokes, nth=2)
+        yield Point(stage, "all done", "LAMBDA", invokes, nth=0, when="after")
+    yield Point(stage, "staged", "S3", commits(stage))
+    yield Point(stage, "committed", "S3", commits(stage), when="after")
+    if stage == "points":
+        yield Point(stage, "half flipped", "GLUE", moves("members"), when="after")
+    yield Point(stage, "flipped", "GLUE", moves(stage), when="after")
 
 
-@pytest.fixture
-def proxy(cloud: Cloud) -> Iterator[FaultProxy]:
-    with FaultProxy(cloud.lake.environment["AWS_ENDPOINT_URL_S3"]) as proxy:
-        yield proxy
+STAGES = ("raw", "points", "candidates", "clusters")
+POINTS = tuple(itertools.chain.from_iterable(map(points_of, STAGES)))
 
 
-class Reader:
-    """Looks at the published day all the time, and checks that it is whole."""
+class Runs:
+    """The program that starts runs, and a bad line from them to each service."""
 
-    def __init__(self, folder: Path) -> None:
-        self._store, self._catalog = open_storage(load_settings())
-        self._folder = folder
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._poll)
-        self.seen: list[int] = []
-        self.problem: BaseException | None = None
+    def __init__(self, program: subprocess.Popen[str], proxies: dict[str, FaultProxy], said: Path) -> None:
+        self._program = program
+        self._proxies = proxies
+        self._said = said
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+    def run(self, spec: Path, death: tuple[Point, int, signal.Signals] | None = None) -> int:
+        """Run the day; its exit status, negative for a signal.
 
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-        if self.problem is not None:
-            raise self.problem
+        Args:
+            spec: The YAML.
+            death: Where it dies, at which of the calls that match, and by what.
+        """
+        lines = {f"AWS_ENDPOINT_URL_{name}": proxy.url for name, proxy in self._proxies.items()}
+        order = {
+            "spec": str(spec),
+            "day": DAY.key,
+            "environment": dict(os.environ) | lines,
+            "said": str(self._said),
+            "shard_rows": 400,
+        }
+        assert self._program.stdin is not None
+        assert self._program.stdout is not None
+        print(json.dumps(order), file=self._program.stdin, flush=True)
+        pid = int(self._program.stdout.readline())
+        hits: list[int] = []
+        if death is not None:
+            self._arm(*death, pid, hits)
+        status = int(self._program.stdout.readline())
+        for proxy in self._proxies.values():
+            proxy.reset()
+        assert death is None or hits == [pid], f"{death} was never reached: {self._said.read_text()}"
+        return status
 
-    def entities(self) -> int:
-        """Members of the published day, counted in its files."""
-        ledger = Ledger(self._store, self._catalog, "attackers")
-        manifest = ledger.require("points", DAYS[0])
-        with tempfile.TemporaryDirectory(dir=self._folder) as folder, duckdb.connect() as connection:
-            paths = []
-            for number, file in enumerate(manifest.tables["members"].files):
-                path = Path(folder, f"{number}.parquet")
-                path.write_bytes(self._store.read(file.key))
-                assert self._store.digest(file.key) == file.digest
-                paths.append(str(path))
-            found = connection.execute("SELECT count(*) FROM read_parquet($paths)", {"paths": paths})
-            return int(found.fetchall()[0][0])
+    def _arm(self, point: Point, nth: int, number: signal.Signals, pid: int, hits: list[int]) -> None:
+        matching = itertools.count(1)
 
-    def _poll(self) -> None:
-        try:
-            while not self._done.wait(0.2):
-                self.seen.append(self.entities())
-        except BaseException as error:  # noqa: BLE001  # told by the thread of the test
-            self.problem = error
-
-
-def test_readers_see_the_old_day_or_the_new_one(
-    cloud: Cloud, proxy: FaultProxy, home: Path, tmp_path: Path
-) -> None:
-    source = cloud.write_source(home)
-    cloud.enter("crashes")
-    expected = {port: count(source, port) for port in (100, 500, 2000, 6000, 10000, 70000)}
-    assert len(set(expected.values())) == len(expected)
-    ports = iter(expected)
-    old = next(ports)
-    run_two_stages(pipeline(tmp_path, old), DAYS[0].key)
-    behind = {"AWS_ENDPOINT_URL_S3": proxy.url, "AWS_ENDPOINT_URL_GLUE": proxy.url}
-    for (name, (matches, when, shown)), new in zip(POINTS.items(), ports, strict=True):
-        spec = pipeline(tmp_path, new)
-        with Reader(tmp_path) as reader:
-            kill_at(proxy, matches, when, [str(PROGRAM), str(spec), DAYS[0].key], os.environ | behind)
-            assert reader.entities() == expected[new if shown == "new" else old], name
-            run_two_stages(spec, DAYS[0].key)
-            assert reader.entities() == expected[new], name
-        assert reader.seen, name
-        assert set(reader.seen) <= {expected[old], expected[new]}, name
-        assert reader.seen == sorted(reader.seen, key=lambda seen: seen == expected[new]), name
-        old = new
-
-
-def kill_at(
-    proxy: FaultProxy,
-    matches: Callable[[Call], bool],
-    when: str,
-    arguments: list[str],
-    environment: dict[str, str],
-) -> None:
-    """Start the program and kill it at a call."""
-    with subprocess.Popen(
-        [sys.executable, *arguments],
-        cwd=PROJECT_ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as child:
+        def matches(call: Call) -> bool:
+            return point.matches(call) and next(matching) == nth
 
         def kill() -> None:
-            child.kill()
-            child.wait(30)
+            hits.append(pid)
+            os.kill(pid, number)
 
-        nothing: dict[str, Any] = {} if when == "after" else {"answer": (500, "")}
-        proxy.faults.append(Fault(matches, lose=True, **nothing, **{when: kill}))
-        said, _ = child.communicate(timeout=120)
-    assert child.returncode == -9, said
-    proxy.reset()
+        answer: dict[str, Any] = {} if point.when == "after" else {"answer": (500, "")}
+        fault = Fault(matches, lose=True, **answer, **{point.when: kill})
+        self._proxies[point.service].faults.append(fault)
 
 
-def pipeline(folder: Path, port: int) -> Path:
-    """The demo pipeline over rows below a port: another one, other points."""
-    body = yaml.safe_load(ATTACKERS.read_text())
-    body["attributes"]["raw"]["where"] = f"dst_port IS NULL OR dst_port < {port}"
-    path = folder / f"attackers-{port}" / "defs.yaml"
-    path.parent.mkdir()
-    path.write_text(yaml.safe_dump(body))
-    return path
+@pytest.fixture(scope="module")
+def program(athena_servers: Lake) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, str(PROGRAM)],
+        cwd=PROJECT_ROOT,
+        env=os.environ | athena_servers.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as program:
+        yield program
+        assert program.stdin is not None
+        program.stdin.close()
+        program.wait(60)
 
 
-def count(source: Path, port: int) -> int:
-    """Entities of the first day, by another way."""
+@contextmanager
+def bad_lines(variables: dict[str, str]) -> Iterator[dict[str, FaultProxy]]:
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(FaultProxy(variables[f"AWS_ENDPOINT_URL_{name}"])) for name in SERVICES
+        }
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_readers_see_the_old_day_or_the_new_one_wherever_a_run_dies(
+    cloud: Cloud,
+    program: subprocess.Popen[str],
+    home: Path,
+    tmp_path: Path,
+    number: signal.Signals,
+) -> None:
+    write_source(cloud, tmp_path)
+    old, new = (pipeline(tmp_path, name, rows) for name, rows in (("old", 500), ("new", 600)))
+    cloud.enter(f"undisturbed_{number.name.lower()}")
+    with bad_lines(cloud.variables) as proxies:
+        assert Runs(program, proxies, tmp_path / "said").run(new) == 0
+    expected = Watcher("crashing", DAY, tmp_path).tables()
+    last = {stage: Watcher("crashing", DAY, tmp_path).metric(stage, "invocations") for stage in STAGES[2:]}
+    assert min(last.values()) > 3
+
+    name = f"crashed_{number.name.lower()}"
+    cloud.enter(name)
+    with bad_lines(cloud.variables) as proxies:
+        runs = Runs(program, proxies, tmp_path / "said")
+        assert runs.run(old) == 0
+        with Watcher("crashing", DAY, tmp_path) as watcher:
+            before = watcher.tables()
+            assert all(before[table] != expected[table] for table in expected)
+            for point in POINTS:
+                nth = point.nth or last[point.stage]
+                status = runs.run(new, (point, nth, number))
+                where = f"{point.stage}, {point.name}"
+                assert status == (-signal.SIGKILL if number is signal.SIGKILL else 1), where
+                assert watcher.versions() == versions_after(point), where
+                if number is signal.SIGTERM:  # who is asked to end leaves nothing behind
+                    assert cloud.lake.scratch_tables(f"{name}_scratch") == [], where
+                    assert all(one.ended for one in cloud.lake.wire.executions.values()), where
+            assert runs.run(new) == 0
+            assert watcher.tables() == expected
+        assert watcher.looks > len(POINTS) // 2
+        for table, seen in watcher.seen.items():
+            assert seen == [before[table], expected[table]], table
+        # The run that published the clusters found what dead ones had finished.
+        reused = watcher.metric("clusters", "invocations_reused")
+        assert reused == watcher.metric("clusters", "invocations") == last["clusters"]
+
+
+def versions_after(point: Point) -> dict[str, int]:
+    """What is published once a run has died there: old before the flip, new after it."""
+    reached = STAGES.index(point.stage) + (point.name == "flipped")
+    return {stage: 2 if position < reached else 1 for position, stage in enumerate(STAGES)}
+
+
+def write_source(cloud: Cloud, folder: Path) -> None:
+    """Six hundred entities of one day in a plane, on S3."""
+    path = folder / "source.parquet"
     with duckdb.connect() as connection:
-        found = connection.execute(
-            """SELECT count(DISTINCT src_ip) FROM read_parquet($source)
-               WHERE (dst_port IS NULL OR dst_port < $port)
-                 AND CAST(event_time AS DATE) = DATE '2013-03-03' AND protocol IS NOT NULL""",
-            {"source": str(source), "port": port},
+        connection.execute(
+            f"""COPY (SELECT TIMESTAMP '{DAY.key} 10:00:00' AS event_time, lpad(i::VARCHAR, 4, '0') AS id, i,
+                             (i * 7919 % 1009) / 20e0 AS x, (i * 104729 % 997) / 20e0 AS y
+                      FROM range(600) AS t(i)) TO '{path}' (FORMAT parquet)"""
         )
-        return int(found.fetchall()[0][0])
+    cloud.lake.put(f"s3://{BUCKET}/crashes/source.parquet", path.read_bytes())
+
+
+def pipeline(folder: Path, name: str, rows: int) -> Path:
+    """Blocks and shards, one invocation at a time, over the entities below a number."""
+    attributes = {
+        "name": "crashing",
+        "start_date": "2026-01-01",
+        "raw": {
+            "files": f"s3://{BUCKET}/crashes/*.parquet",
+            "time_column": "event_time",
+            "where": f"i < {rows}",
+        },
+        "entity": "id",
+        "features": {"vector": ["max(x)", "max(y)"]},
+        "distance": {"metric": "euclidean", "threshold": 3.0},
+        "algorithm": {"type": "dbscan", "min_samples": 6},
+        "blocking": {"type": "blocks", "points": 128},
+        "limits": {"max_concurrency": 1, "timeout_s": 60},
+    }
+    path = folder / name / "defs.yaml"
+    path.parent.mkdir()
+    path.write_text(
+        yaml.safe_dump({"type": "cluster_assets.components.ClusteringPipeline", "attributes": attributes})
+    )
+    return path

@@ -78,6 +78,7 @@ def test_three_days_are_those_of_this_machine_and_a_second_run_does_no_work(
     for text in (caplog.text.encode(), *kept):
         for secret in (KEY_ID, SECRET, TOKEN):
             assert secret.encode() not in text
+    assert {path.suffix for path in home.rglob("*")} > {".db"}  # the run storage is among them
 
 
 def test_a_day_of_a_table_in_a_storm_is_the_same(cloud: Cloud, source: Path, tmp_path: Path) -> None:
@@ -109,6 +110,14 @@ def costs_of(days: int) -> float:
         metrics = ledger.require("clusters", day).metrics
         assert metrics["cost_usd"] == pytest.approx(metrics["athena_usd"] + metrics["lambda_usd"], abs=1e-8)
         assert metrics["lambda_usd"] > 0
+        for stage in ("raw", "points", "candidates", "clusters"):
+            taken = ledger.require(stage, day).metrics
+            assert int(taken["billed_bytes"]) >= int(taken["queries"]) * SMALLEST_QUERY_BYTES > 0
+            assert float(taken["engine_seconds"]) > 0
+            assert float(taken["queue_seconds"]) >= 0
+        foreseen = ledger.require("raw", day).metrics
+        assert foreseen["athena_usd_foreseen"] > least
+        assert foreseen["lambda_usd_foreseen"] > 0
     return sum(summary.cost_usd for summary in summaries)
 
 

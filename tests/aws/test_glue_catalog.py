@@ -116,6 +116,16 @@ def test_people_query_the_days(
     assert catalog.days("attackers", "points") == (DAY, DAY.next)
 
 
+def test_a_table_whose_files_hold_the_day_has_it_once(
+    catalog: GlueCatalog, commit: Callable[..., Pointer], athena_lake: Lake, database: str
+) -> None:
+    columns = (Column("day", "varchar"), Column("point_id", "bigint"))
+    query = "SELECT '2013-03-03' AS day, 7::BIGINT AS point_id"
+    flip(catalog, commit(1, columns=columns, points=query))
+    rows = athena_lake.run(f"SELECT day, point_id FROM {database}.attackers_points")
+    assert rows == [("2013-03-03", "7")]
+
+
 def test_a_stage_without_a_table_has_days_too(catalog: GlueCatalog, store: S3Store) -> None:
     key = "attackers/raw/_manifests/day=2013-03-03/00000001.json"
     store.put_if_absent(key, Manifest("attackers", "raw", DAY, 1, "a", "x", {}, "1", "now").to_json())

@@ -47,6 +47,21 @@ def test_an_engine_that_charges_nothing_costs_nothing() -> None:
     assert meter.cost == Cost()
 
 
+def test_what_the_queries_took_is_told_beside_the_dollars() -> None:
+    meter = CostMeter(athena=AthenaPrice(dollars_per_tb=1.0))
+    meter.add_query(1 << 39, queue_seconds=1.25, engine_seconds=2.0)
+    meter.add_query(1 << 39, engine_seconds=0.5)
+    assert meter.metrics() == {
+        "athena_usd": 1.0,
+        "lambda_usd": 0.0,
+        "cost_usd": 1.0,
+        "queries": 2,
+        "billed_bytes": 1 << 40,
+        "queue_seconds": 1.25,
+        "engine_seconds": 2.5,
+    }
+
+
 DOLLARS = st.floats(0, 1000)
 
 

@@ -18,20 +18,25 @@ if TYPE_CHECKING:
 
 @dataclass
 class WorkGroup:
-    """A workgroup: its result location and the cut-off of a query in bytes."""
+    """A workgroup: its result location, the cut-off of a query in bytes, state and engine."""
 
     name: str
     output: str | None = None
     cutoff: int | None = None
+    state: str = "ENABLED"
+    engine: str = "Athena engine version 3"
 
     @property
     def described(self) -> dict[str, Any]:
-        configuration: dict[str, Any] = {"EnforceWorkGroupConfiguration": False}
+        configuration: dict[str, Any] = {
+            "EnforceWorkGroupConfiguration": False,
+            "EngineVersion": {"SelectedEngineVersion": "AUTO", "EffectiveEngineVersion": self.engine},
+        }
         if self.output:
             configuration["ResultConfiguration"] = {"OutputLocation": self.output}
         if self.cutoff:
             configuration["BytesScannedCutoffPerQuery"] = self.cutoff
-        return {"Name": self.name, "State": "ENABLED", "Configuration": configuration}
+        return {"Name": self.name, "State": self.state, "Configuration": configuration}
 
 
 @dataclass

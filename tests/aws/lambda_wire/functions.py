@@ -38,12 +38,14 @@ class Function:
     Attributes:
         run: Answers a payload, or raises `WireFailure`.
         versions: What qualifiers there are, and which version each stands for.
+        state: Whether it can be called, and why not.
     """
 
     run: Run
     memory_mb: int = 1769
     timeout_s: int = 900
     versions: dict[str, str] = field(default_factory=lambda: {"$LATEST": "$LATEST", "3": "3", "live": "3"})
+    state: tuple[str, str] = ("Active", "")
 
 
 def in_sandboxes(worker: LocalLambda) -> Run:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _PATH = re.compile(r"/2015-03-31/functions/([^/]+)/(invocations|configuration)")
 _LONGEST_REQUEST = 6_291_456
+_LONGEST_EVENT = 1_048_576
 
 
 @dataclass
@@ -52,6 +53,9 @@ class LambdaWire(LocalServer):
         calls: How often each operation was called.
         ran: Events that were run, in the order in which they began.
         qualifiers: What each invocation was addressed to.
+        failed: What went to the on-failure destination: the request, the id and the answer of each
+            asynchronous invocation that failed. There is no second attempt, as the deployment has it.
+        repeats: How often each further event is delivered; Lambda promises at least once.
     """
 
     def __init__(self) -> None:
@@ -59,6 +63,8 @@ class LambdaWire(LocalServer):
         self.calls: Counter[str] = Counter()
         self.ran: list[Any] = []
         self.qualifiers: list[str] = []
+        self.failed: list[dict[str, Any]] = []
+        self.repeats = 1
         self._faults: deque[RefusedError | str] = deque()
         self._lock = threading.Lock()
         self.serve(_Server(self))
@@ -70,6 +76,8 @@ class LambdaWire(LocalServer):
             self.calls.clear()
             self.ran.clear()
             self.qualifiers.clear()
+            self.failed.clear()
+            self.repeats = 1
             self._faults.clear()
 
     def calm(self) -> None:
@@ -96,8 +104,14 @@ class LambdaWire(LocalServer):
         """Break the connection of the next invocations before anything runs."""
         self._faults.extend(["drop"] * times)
 
-    def answer(self, method: str, target: str, body: bytes) -> Answer | None:
+    def answer(self, method: str, target: str, body: bytes, kind: str = "") -> Answer | None:
         """The answer of a call; None where the connection shall break.
+
+        Args:
+            method: Of HTTP.
+            target: Path and query.
+            body: The payload.
+            kind: The invocation type; empty for RequestResponse.
 
         Raises:
             RefusedError: The call is refused.
@@ -116,13 +130,15 @@ class LambdaWire(LocalServer):
         version = function.versions[qualifier]
         if operation == "configuration" and method == "GET":
             return _json(_configuration(name, function, version))
-        return self._invoke(function, qualifier, version, body)
+        return self._invoke(function, (qualifier, version), body, is_event=kind == "Event")
 
-    def _invoke(self, function: Function, qualifier: str, version: str, body: bytes) -> Answer | None:
-        if len(body) > _LONGEST_REQUEST:
-            message = (
-                f"Request must be smaller than {_LONGEST_REQUEST} bytes for the InvokeFunction operation"
-            )
+    def _invoke(
+        self, function: Function, addressed: tuple[str, str], body: bytes, *, is_event: bool
+    ) -> Answer | None:
+        qualifier, version = addressed
+        longest = _LONGEST_EVENT if is_event else _LONGEST_REQUEST
+        if len(body) > longest:
+            message = f"Request must be smaller than {longest} bytes for the InvokeFunction operation"
             raise RefusedError(413, "RequestTooLargeException", message)
         with self._lock:
             self.qualifiers.append(qualifier)
@@ -131,13 +147,27 @@ class LambdaWire(LocalServer):
                 raise fault
             if fault == "drop":
                 return None
+            if is_event:
+                self.calls["events"] += 1
             self.ran.append(json.loads(body))
+        if is_event:
+            request = str(uuid.uuid4())
+            for _ in range(self.repeats):
+                threading.Thread(target=self._run_event, args=(function, body, request), daemon=True).start()
+            return Answer(202, b"", {"x-amzn-RequestId": request})
         headers = {"X-Amz-Executed-Version": version}
         try:
             said = function.run(body)
         except WireFailure as failure:
             said, headers["X-Amz-Function-Error"] = failure.body, "Unhandled"
         return None if fault == "lose" else Answer(200, said, headers)
+
+    def _run_event(self, function: Function, body: bytes, request: str) -> None:
+        try:
+            function.run(body)
+        except WireFailure as failure:
+            record = {"requestId": request, "requestPayload": json.loads(body)}
+            self.failed.append(record | {"responsePayload": json.loads(failure.body)})
 
 
 def _configuration(name: str, function: Function, version: str) -> dict[str, Any]:
@@ -149,7 +179,8 @@ def _configuration(name: str, function: Function, version: str) -> dict[str, Any
         "Handler": "lambda_worker.handler.handler",
         "MemorySize": function.memory_mb,
         "Timeout": function.timeout_s,
-        "State": "Active",
+        "State": function.state[0],
+        "StateReason": function.state[1],
         "LastUpdateStatus": "Successful",
     }
 
@@ -190,7 +221,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(answer.body)))
-        self.send_header("x-amzn-RequestId", str(uuid.uuid4()))
+        if "x-amzn-RequestId" not in answer.headers:
+            self.send_header("x-amzn-RequestId", str(uuid.uuid4()))
         self.end_headers()
         self.wfile.write(answer.body)
 
@@ -199,7 +231,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answered(self, body: bytes) -> Answer | None:
         if "/lambda/aws4_request" not in self.headers.get("Authorization", ""):
             raise RefusedError(403, "UnrecognizedClientException", "The request is not signed")
-        return self.server.wire.answer(self.command, self.path, body)
+        kind = self.headers.get("X-Amz-Invocation-Type", "")
+        return self.server.wire.answer(self.command, self.path, body, kind)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -1,0 +1,75 @@
+"""A program that starts real Dagster runs on demand, each in a process of its own, ready at once.
+
+Loading Dagster and the SDK takes seconds; it is done once, and every run is a fork of the loaded program.
+Each line of the input is a JSON object: `spec` (a YAML), `day`, `environment`, `said` (a file for what the
+run prints) and `shard_rows` (pairs of a shard, so that small days have many). Two lines answer it: the
+process id of the run when it begins, and its exit status when it has ended, negative for a signal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+import cluster_assets.assets.pipeline
+import cluster_assets.catalogs.glue
+import cluster_assets.engines.athena
+import cluster_assets.invokers.aws_lambda
+import cluster_assets.stores.s3  # noqa: F401  # as those above: loaded once for all forks
+from cluster_assets.aws.clients import AwsAccount
+from cluster_assets.domain.partitions import parse_day
+from cluster_assets.pipeline_files import load_pipeline
+from cluster_assets.runs import materialize_days
+from cluster_assets.settings import load_settings
+from cluster_assets.stages.forests import ShardSizes
+
+
+def load_clients() -> None:
+    """The descriptions of the services, which take most of the time that making a client does."""
+    session = boto3.Session()
+    for service in ("s3", "glue", "athena", "lambda"):
+        session.client(service).close()
+    AwsAccount.session = session  # type: ignore[assignment]  # of every account: there is one
+
+
+def run_day_of(order: dict[str, Any]) -> None:
+    os.environ.update(order["environment"])
+    rows = int(order["shard_rows"])
+    ShardSizes.within = classmethod(lambda cls, _: cls(0.0, rows))  # type: ignore[method-assign,assignment]
+    spec = load_pipeline(Path(order["spec"]))
+    materialize_days(spec, (parse_day(order["day"]),), load_settings(), force=False)
+
+
+def in_fork(order: dict[str, Any]) -> int:
+    """Run and never return."""
+    said = os.open(order["said"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(said, stream)
+    try:
+        run_day_of(order)
+    except BaseException:  # noqa: BLE001  # whichever it is, an interrupt too
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+    os._exit(0)
+
+
+def main() -> None:
+    load_clients()
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            in_fork(json.loads(line))
+        print(pid, flush=True)
+        _, status = os.waitpid(pid, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+if __name__ == "__main__":
+    main()

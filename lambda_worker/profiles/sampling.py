@@ -1,0 +1,168 @@
+"""Which points of a day are measured for its profiles: all where that is affordable, else a sample.
+
+A sample is decided by the ids alone: the points of a cluster in the order of a mix of the bits of their ids,
+and of them the first ones. The same day gives the same sample, on whatever machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lambda_worker.components.files import write_table
+from lambda_worker.contract import InputError
+from lambda_worker.contract.profiles import ClusterBin, SurveyReply, measure_seconds, point_memory_mb
+from lambda_worker.parquet_io import BATCH_ROWS, read_bigints
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from lambda_worker.contract.profiles import SurveyEvent
+
+    Counts = NDArray[np.int64]
+
+_UNSEEN = -2
+_LEAST_OF_A_CLUSTER = 2  # one alone has no mean distance to its own
+
+
+def survey_clusters(event: SurveyEvent, batch_rows: int = BATCH_ROWS) -> SurveyReply:
+    """Write the points to measure; memory is O(points), whatever the entities.
+
+    What is written depends neither on `batch_rows` nor on the order of rows and files.
+
+    Raises:
+        InputError: A file is not of the contract, or a point is in two clusters.
+    """
+    cluster_of, entities_of, rows = _read_labels(event, batch_rows)
+    points = _in_order(cluster_of, entities_of)
+    bins, described = _pack(event, np.minimum(points.sizes, event.medoid_points))
+    _write(event.output, points, np.minimum(points.sizes, event.medoid_points), bins)
+    quota = silhouette_quota(points.sizes, points.entities, event.silhouette_points)
+    _write(event.silhouettes, points, quota, np.zeros(len(quota), np.int64))
+    return SurveyReply(
+        ok=True,
+        bins=described,
+        clusters=len(points.sizes),
+        clustered_points=len(points.ids),
+        sampled_clusters=int(np.count_nonzero(points.sizes > event.medoid_points)),
+        silhouette_points=int(quota.sum()),
+        silhouette_clusters=int(np.count_nonzero(quota)),
+        rows=rows,
+    )
+
+
+def sample_order(ids: Counts) -> NDArray[np.uint64]:
+    """A number for each id that has nothing to do with its size; no two have the same.
+
+    The finalizer of splitmix64 (Steele, Lea, Flood, Fast splittable pseudorandom number generators,
+    OOPSLA 2014), which maps 64 bits to 64 bits one to one.
+    """
+    mixed = ids.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def silhouette_quota(sizes: Counts, entities: Counts, limit: int) -> Counts:
+    """Points of each cluster to measure for silhouettes, shape (clusters,).
+
+    All where they are within the limit. Else an equal share for each cluster, and no more than it has; where
+    that is less than two, the clusters of fewest entities go without (of equal ones those of higher number).
+
+    Args:
+        sizes: Points of each cluster.
+        entities: Entities of each cluster.
+        limit: Of the sum.
+    """
+    if int(sizes.sum()) <= limit:
+        return sizes
+    quota = np.zeros_like(sizes)
+    largest = np.lexsort((np.arange(len(sizes)), -entities))[: limit // _LEAST_OF_A_CLUSTER]
+    kept = sizes.take(largest)
+    # The largest equal share: with the sizes ascending, those up to k are taken whole.
+    ascending = np.sort(kept)
+    whole = np.concatenate([[0], np.cumsum(ascending)])
+    shares = (limit - whole[:-1]) // np.arange(len(kept), 0, -1)
+    fitting = np.flatnonzero(shares < ascending)
+    share = int(shares[fitting[0]]) if len(fitting) else int(ascending[-1])
+    quota[largest] = np.minimum(kept, share)
+    return quota
+
+
+@dataclass(frozen=True, slots=True)
+class _Points:
+    """Points by cluster, and within it in the order of the sample.
+
+    Attributes:
+        ids: Shape (points,).
+        numbers: Shape (clusters,), the numbers of the clusters, ascending.
+        sizes: Shape (clusters,), their points.
+        entities: Shape (clusters,).
+    """
+
+    ids: Counts
+    numbers: Counts
+    sizes: Counts
+    entities: Counts
+
+
+def _read_labels(event: SurveyEvent, batch_rows: int) -> tuple[Counts, NDArray[np.int64], int]:
+    """The cluster of each point and its entities, shape (points of the day,); and the rows read."""
+    cluster_of = np.full(event.point_count, _UNSEEN, np.int64)
+    entities = np.zeros(event.point_count, np.int64)
+    rows = 0
+    for address in event.clusters:
+        for ids, clusters in read_bigints(address, ("point_id", "cluster"), batch_rows):
+            if ids.min() < 0 or ids.max() >= event.point_count or clusters.min() < -1:
+                raise InputError(f"{address} is not a table of clusters of {event.point_count} points")
+            known = cluster_of.take(ids)
+            cluster_of[ids] = clusters
+            if bool(((known != _UNSEEN) & (known != clusters)).any()) or bool(
+                (cluster_of.take(ids) != clusters).any()
+            ):
+                raise InputError(f"{address}: a point is in two clusters")
+            np.add.at(entities, ids, 1)
+            rows += len(ids)
+    return cluster_of, entities, rows
+
+
+def _in_order(cluster_of: Counts, entities_of: Counts) -> _Points:
+    ids = np.flatnonzero(cluster_of >= 0)
+    clusters = cluster_of.take(ids)
+    order = np.lexsort((sample_order(ids), clusters))
+    ids, clusters = ids.take(order), clusters.take(order)
+    numbers, starts, sizes = np.unique(clusters, return_index=True, return_counts=True)
+    entities = np.add.reduceat(entities_of.take(ids), starts) if len(starts) else sizes
+    return _Points(ids, numbers, sizes.astype(np.int64), entities)
+
+
+def _pack(event: SurveyEvent, measured: Counts) -> tuple[Counts, tuple[ClusterBin, ...]]:
+    """The bin of each cluster, in the order of their numbers, and what each bin takes."""
+    room = max(1, int(event.bin_mb / point_memory_mb(event.point_bytes)))
+    bins = np.zeros(len(measured), np.int64)
+    described: list[ClusterBin] = []
+    points, largest, seconds = 0, 0, 0.0
+    for number, size in enumerate(measured.tolist()):
+        needed = measure_seconds(size, size**2, event.pair_us)
+        if points and (points + size > room or seconds + needed > event.budget_s):
+            described.append(ClusterBin(points, largest, round(seconds, 3)))
+            points, largest, seconds = 0, 0, 0.0
+        bins[number] = len(described)
+        points, largest, seconds = points + size, max(largest, size), seconds + needed
+    if points:
+        described.append(ClusterBin(points, largest, round(seconds, 3)))
+    return bins, tuple(described)
+
+
+def _write(address: str, points: _Points, quota: Counts, bins: Counts) -> None:
+    """The first points of each cluster, by (cluster, id)."""
+    rank = np.arange(len(points.ids)) - np.repeat(np.cumsum(points.sizes) - points.sizes, points.sizes)
+    chosen = np.flatnonzero(rank < np.repeat(quota, points.sizes))
+    row = np.repeat(np.arange(len(points.sizes)), points.sizes).take(chosen)
+    ids = points.ids.take(chosen)
+    order = np.lexsort((ids, row))
+    row = row.take(order)
+    columns = {"point_id": ids.take(order), "component": points.numbers.take(row), "bin": bins.take(row)}
+    write_table(address, columns)

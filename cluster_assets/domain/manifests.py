@@ -58,6 +58,15 @@ class TableData:
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """A small file that is no table, such as a page or a picture; named as its key ends."""
+
+    key: str
+    bytes: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The committed result of a stage for a day.
 
@@ -67,6 +76,7 @@ class Manifest:
         input_digest: Digest of everything the result is a function of.
         inputs: The parts of that digest, for people who ask why a day was recomputed.
         tables: The tables the stage fills, by name.
+        documents: Files that are no tables, by name.
         metrics: Numbers and short texts that describe the day.
         created_at: ISO 8601 time of the commit, for people only.
     """
@@ -82,15 +92,26 @@ class Manifest:
     created_at: str
     tables: Mapping[str, TableData] = field(default_factory=dict)
     metrics: Mapping[str, Metric] = field(default_factory=dict)
+    documents: Mapping[str, Document] = field(default_factory=dict)
 
     @property
     def content_digest(self) -> str:
-        """Digest of the content of all tables: what a downstream stage depends on."""
-        return digest_of({name: table.content_digest for name, table in sorted(self.tables.items())})
+        """Digest of the content of all tables and documents: what a downstream stage depends on."""
+        tables = {name: table.content_digest for name, table in sorted(self.tables.items())}
+        # A name with a dot is no table's.
+        return digest_of(tables | {name: file.digest for name, file in sorted(self.documents.items())})
+
+    @property
+    def files(self) -> tuple[DataFile | Document, ...]:
+        """Every file that stands for this manifest."""
+        data = (file for table in self.tables.values() for file in table.files)
+        return (*data, *self.documents.values())
 
     def to_json(self) -> bytes:
         """The manifest as canonical JSON."""
         body = asdict(self) | {"day": self.day.key, "format": FORMAT_VERSION}
+        if not self.documents:
+            del body["documents"]  # versions that know none read the others as ever
         return canonical_json(body).encode()
 
 
@@ -121,4 +142,5 @@ def _from_dict(body: dict[str, Any]) -> Manifest:
         )
         for name, table in body.pop("tables").items()
     }
-    return Manifest(day=parse_day(body.pop("day")), tables=tables, **body)
+    documents = {name: Document(**file) for name, file in body.pop("documents", {}).items()}
+    return Manifest(day=parse_day(body.pop("day")), tables=tables, documents=documents, **body)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cluster_assets.domain.errors import IntegrityError
-from cluster_assets.domain.manifests import DataFile, TableData
+from cluster_assets.domain.manifests import DataFile, Document, TableData
 from cluster_assets.domain.partitions import check_name
 from cluster_assets.stages.layout import SCRATCH
 
@@ -55,6 +57,7 @@ class Draft:
         input_digest: Digest of everything the result is a function of.
         inputs: The parts of that digest.
         tables: Contract and written files by table; no files for an empty table.
+        documents: Small files that are no tables, by name (`report.html`), not written yet.
         force: Publish although another run published other content from the same inputs meanwhile.
     """
 
@@ -65,7 +68,11 @@ class Draft:
     inputs: Mapping[str, str]
     tables: Mapping[str, tuple[TableContract, tuple[WrittenFile, ...]]]
     metrics: Mapping[str, Metric] = field(default_factory=dict)
+    documents: Mapping[str, bytes] = field(default_factory=dict)
     force: bool = False
+
+
+_DOCUMENT_NAME = re.compile(r"[a-z][a-z0-9_]{0,60}\.[a-z]{2,5}", re.ASCII)
 
 
 def seal_tables(store: ObjectStore, place: StageDay, draft: Draft) -> dict[str, TableData]:
@@ -82,6 +89,19 @@ def seal_tables(store: ObjectStore, place: StageDay, draft: Draft) -> dict[str, 
         sealed.sort(key=lambda file: file.key)
         tables[name] = TableData(name=name, columns=contract.columns, files=tuple(sealed))
     return tables
+
+
+def seal_documents(store: ObjectStore, place: StageDay, draft: Draft) -> dict[str, Document]:
+    """Write the documents of a draft beside its tables, each durable from now on.
+
+    Raises:
+        IntegrityError: Another file lies where one goes, or it vanished.
+        ValueError: A name is none of a document. A fault of the caller, never of a user.
+    """
+    return {
+        name: _write_document(store, f"{place.attempt(draft.attempt.id)}/{_check_document(name)}", body)
+        for name, body in sorted(draft.documents.items())
+    }
 
 
 def remove_strays(store: ObjectStore, place: StageDay, draft: Draft, tables: Mapping[str, TableData]) -> None:
@@ -111,6 +131,24 @@ def _seal(store: ObjectStore, written: WrittenFile, prefix: str, sizes: Mapping[
     except FileNotFoundError as error:
         raise _cannot_commit(key, "it vanished") from error
     return DataFile(key=key, rows=written.rows, bytes=written.bytes, digest=digest)
+
+
+def _write_document(store: ObjectStore, key: str, body: bytes) -> Document:
+    store.put_if_absent(key, body)
+    digest = hashlib.sha256(body).hexdigest()
+    try:
+        stored = store.digest(key)
+    except FileNotFoundError as error:
+        raise _cannot_commit(key, "it vanished") from error
+    if stored != digest:
+        raise _cannot_commit(key, "another file lies in its place")
+    return Document(key=key, bytes=len(body), digest=digest)
+
+
+def _check_document(name: str) -> str:
+    if not _DOCUMENT_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of a document; write one like report.html")
+    return name
 
 
 def _cannot_commit(key: str, why: str) -> IntegrityError:

@@ -146,7 +146,7 @@ def _garbage(
     live = [_read(store, found.manifests[version]) for version in sorted(found.manifests.keys() - dead)]
     finished = _attempts_of(store, [found.manifests[version] for version in dead])
     finished |= {manifest.attempt for manifest in live}
-    named = {file.key for manifest in live for table in manifest.tables.values() for file in table.files}
+    named = {file.key for manifest in live for file in manifest.files}
     files = [
         file
         for attempt, objects in sorted(found.attempts.items())

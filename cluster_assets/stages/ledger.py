@@ -17,7 +17,14 @@ from cluster_assets.domain.errors import ConflictError, IntegrityError, Upstream
 from cluster_assets.domain.manifests import Manifest, read_manifest
 from cluster_assets.domain.partitions import check_name
 from cluster_assets.ports import Pointer
-from cluster_assets.stages.drafts import Attempt, Draft, remove_strays, seal_tables, stored_sizes
+from cluster_assets.stages.drafts import (
+    Attempt,
+    Draft,
+    remove_strays,
+    seal_documents,
+    seal_tables,
+    stored_sizes,
+)
 from cluster_assets.stages.layout import SCRATCH, ManifestKey, StageDay, parse_key
 
 if TYPE_CHECKING:
@@ -215,6 +222,19 @@ class Ledger:
             )
         return tuple(self._store.uri(file.key) for file in manifest.tables[table].files)
 
+    def document_uri(self, manifest: Manifest, name: str) -> str:
+        """Address of a file that is no table.
+
+        Raises:
+            IntegrityError: The manifest has no such document.
+        """
+        if name not in manifest.documents:
+            raise IntegrityError(
+                f"the manifest of {manifest.stage}, {manifest.day} has no document {name!r}",
+                remedy="recompute the day with --force",
+            )
+        return self._store.uri(manifest.documents[name].key)
+
     def _place(self, stage: str, day: Day) -> StageDay:
         return StageDay(self.pipeline, stage, day)
 
@@ -250,7 +270,7 @@ class Ledger:
 
     def _damaged_file(self, place: StageDay, manifest: Manifest) -> str | None:
         """Key of the first file that is missing or has another size than committed."""
-        files = [file for table in manifest.tables.values() for file in table.files]
+        files = manifest.files
         sizes = stored_sizes(self._store, place, manifest.attempt) if files else {}
         return next((file.key for file in files if sizes.get(file.key) != file.bytes), None)
 
@@ -269,6 +289,7 @@ class Ledger:
             code_version=self._code_version,
             created_at=self._clock().astimezone(dt.UTC).isoformat(timespec="seconds"),
             tables=tables,
+            documents=seal_documents(self._store, place, draft),
             metrics=dict(draft.metrics),
         )
 

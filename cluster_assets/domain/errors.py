@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cluster_assets.domain.expectations import CheckOutcome
+
 
 class ClusterAssetsError(Exception):
     """Base of all errors below; its text is meant for the person who runs the pipeline.
@@ -68,12 +73,43 @@ class IntegrityError(ClusterAssetsError):
     """A stored file or manifest is not what was committed."""
 
 
+class CheckFailedError(ClusterAssetsError):
+    """A blocking check of a day failed; the day was not published, or goes on no further.
+
+    Attributes:
+        outcomes: What every check of the stage found, the passed ones too.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        outcomes: tuple[CheckOutcome, ...],
+        where: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.outcomes = outcomes
+
+
 class StoreError(ClusterAssetsError):
     """The object store refuses or fails a call: permission, bucket, region, quota."""
 
 
 class CatalogError(ClusterAssetsError):
     """The catalog refuses or fails a call, or holds a table that is not ours."""
+
+
+class QueueError(ClusterAssetsError):
+    """The queue of arrivals refuses or fails a call, or does not exist."""
+
+
+class NotificationError(ClusterAssetsError):
+    """Somebody who should have been told of a failure could not be reached."""
+
+
+class BackfillError(ClusterAssetsError):
+    """Days of a backfill failed, or it was stopped; the text tells which days."""
 
 
 class EngineError(ClusterAssetsError):

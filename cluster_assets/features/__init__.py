@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cluster_assets.expressions import parse_expression
 from cluster_assets.features import embedding, geo, mixed, scales, set, text, vector  # noqa: A004  # named as in the YAML
 from cluster_assets.features.days import day_predicate
+from cluster_assets.features.histograms import histograms_of
 from cluster_assets.features.plans import FeaturePlan, Shape, summary_of
 from cluster_assets.features.raw_columns import needed_columns, of_raw
 from cluster_assets.metrics.plans import Comparison, Part
@@ -23,8 +24,17 @@ if TYPE_CHECKING:
     from cluster_assets.domain.partitions import Day
     from cluster_assets.domain.tables import Column
     from cluster_assets.pipeline_spec import Features, PipelineSpec
+    from cluster_assets.ports import Statement
 
-__all__ = ["FeaturePlan", "columns_of", "comparison_of", "day_predicate", "needed_columns", "plan"]
+__all__ = [
+    "FeaturePlan",
+    "columns_of",
+    "comparison_of",
+    "day_predicate",
+    "needed_columns",
+    "plan",
+    "source_counts",
+]
 
 _SHAPES: dict[str, Callable[[Features], Shape]] = {
     "set": set.shape,
@@ -84,6 +94,7 @@ def plan(spec: PipelineSpec, day: Day, schema: Mapping[str, str]) -> FeaturePlan
         summary=summary_of(measured),
         scale=scale,
         reasons={reason.name: reason.words for reason in shape.reasons},
+        histograms=histograms_of(spec.features, shape, day),
         points=bind(
             "points/points.sql",
             structure={"columns": names, "types": tuple(column.type for column in shape.columns)},
@@ -91,6 +102,19 @@ def plan(spec: PipelineSpec, day: Day, schema: Mapping[str, str]) -> FeaturePlan
         ),
         members=bind("members/members.sql", structure={"columns": names}, expressions=valid),
     )
+
+
+def source_counts(spec: PipelineSpec, day: Day, schema: Mapping[str, str]) -> Statement:
+    """The statement that counts rows and entities of a day in its source; it reads `raw`.
+
+    Raises:
+        SourceSchemaError: The time or partition column is of a type that tells no day.
+    """
+    expressions = {
+        "is_of_day": of_raw(_is_of_day(spec, day, schema)),
+        "entity": of_raw(parse_expression(spec.entity)),
+    }
+    return bind("checks/source.sql", expressions=expressions)
 
 
 def _is_of_day(spec: PipelineSpec, day: Day, schema: Mapping[str, str]) -> exp.Expr:

@@ -100,6 +100,7 @@ class FeaturePlan:
         summary: Reads `features`; one row: entities, valid, and counts by reason.
         scale: What then scales the features; None without scale and weights.
         reasons: Words for people by column of a summary.
+        histograms: Reads `features` as they were measured; fills `HISTOGRAMS`.
         points: Reads `features`; fills `points_contract(columns)` from the valid entities.
         members: Reads `features` and `points`; fills `MEMBERS`.
     """
@@ -112,6 +113,7 @@ class FeaturePlan:
     summary: Statement
     scale: ScalePlan | None
     reasons: Mapping[str, str]
+    histograms: Statement
     points: Statement
     members: Statement
 

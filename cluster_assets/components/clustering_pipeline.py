@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 import dagster as dg
 from pydantic import BaseModel, Field
 
-from cluster_assets.assets.pipeline import pipeline_definitions
+from cluster_assets.components.automation import automated_pipeline
 from cluster_assets.pipeline_spec import PipelineSpec
 from cluster_assets.settings import load_settings
 
@@ -71,8 +71,8 @@ class ClusteringPipeline(dg.Component):
         return cls(attributes)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """Assets, job and schedule of the pipeline."""
-        return pipeline_definitions(self.spec, load_settings().days_per_run)
+        """Assets, job, schedule and sensor of the pipeline."""
+        return automated_pipeline(self.spec, load_settings().days_per_run)
 
 
 def _attributes(name: str, params: PipelineParams) -> Mapping[str, Any]:

@@ -122,15 +122,15 @@ def take_ours(case: Case, points: Path) -> None:
     import duckdb
     import stages
 
+    from cluster_assets.planner import MANY_POINTS
     from cluster_assets.stages.candidates import CandidatesStage
     from cluster_assets.stages.clusters import ClustersStage
 
     os.environ["CLUSTER_WORKER_SLOTS"] = "1"
     few = points.with_name("few.parquet")
-    # A tenth has the same executor, so that its statements are known.
-    tenth = (
-        f"SELECT * FROM '{points}' WHERE point_id < (SELECT greatest(2000, count(*) // 10) FROM '{points}')"
-    )
+    # So many have the same executor, so that its statements are known and the worker has started.
+    enough = f"SELECT greatest({MANY_POINTS}, count(*) // 10) FROM '{points}'"
+    tenth = f"SELECT * FROM '{points}' WHERE point_id < ({enough})"
     duckdb.sql(f"COPY ({tenth}) TO '{few}' (FORMAT parquet)")
     spec = stages.pipeline(**case.attributes)
     with (

@@ -85,7 +85,10 @@ class CellsBlocking(Part):
 
 
 class BlocksBlocking(Part):
-    """SQL cuts the points into blocks, worker invocations measure the pairs inside them."""
+    """SQL cuts the points into blocks, worker invocations measure the pairs inside them.
+
+    Texts and sets are one block, which has to fit into an invocation.
+    """
 
     type: Literal["blocks"]
     points: int | None = Field(
@@ -129,7 +132,7 @@ def blockings_of(features: Features, distance: Distance, algorithm: Algorithm) -
     is_grid = dimensions is not None and dimensions <= _MOST_GRID_AXES and distance.metric != "cosine"
     if is_grid and algorithm.type in ("dbscan", "connected_components"):
         possible.append("cells")
-    if features.kind in ("vector", "embedding"):
+    if features.kind in ("vector", "embedding", "text", "set"):
         possible.append("blocks")
     can_hash = distance.metric == "jaccard" or (features.kind == "embedding" and distance.metric == "cosine")
     if can_hash and may_miss_pairs(algorithm):

@@ -7,19 +7,31 @@ from typing import TYPE_CHECKING
 
 from cluster_assets.algorithm_spec import Dbscan
 from cluster_assets.distance_spec import blockings_of
+from lambda_worker.contract.memory import grid_points_within, set_join_memory_mb, text_join_memory_mb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cluster_assets.algorithm_spec import Algorithm
     from cluster_assets.distance_spec import BlockingType
-    from cluster_assets.pipeline_spec import PipelineSpec
+    from cluster_assets.pipeline_spec import Limits, PipelineSpec
 
 # An SQL grid has at most three axes: each further dimension lets more far pairs through it. Measured with
 # benchmarks/bench_candidates.py: in eight dimensions trees on blocks are several times faster.
 MOST_JOIN_DIMENSIONS = 5
 # A join that measures more pairs a point than this lists a dense day; cells stand for its pairs.
 DENSE_COMPARISONS = 64
+# From so many points on, vectors of few dimensions are compared in the memory of a worker, faster than by any
+# join; below, starting one takes longer. Beyond, a block would be too large for an invocation.
+MANY_POINTS = 20_000
+MOST_MEASURED_POINTS = 100_000_000
+# Some seconds of one processor.
+_MOST_GRID_POINTS = 1 << 22
+_PLACE_DIMENSIONS = 8  # angles, a cosine and three coordinates: as much memory as so many dimensions
+# Texts are looked up in some edits^3 / 3 places, by keys of a part in (edits + 1) of their length.
+_MOST_JOINED_EDITS = 4
+_SHORT_TEXT, _SMALL_SET = 8, 4  # characters and tokens; of more the worker tells whether they fit
+MEMORY_FILL = 0.85
 # Below this many distance tests every executor takes a moment; the one that lists all pairs is chosen.
 FEW_COMPARISONS = 1_000_000
 
@@ -38,7 +50,8 @@ def choose_executor(spec: PipelineSpec, points: int, count_comparisons: Callable
     Args:
         spec: The pipeline.
         points: Points of the day.
-        count_comparisons: Counts the distance tests of the SQL join; called only where it matters.
+        count_comparisons: Counts the distance tests of the SQL join, or guesses them by a sample where
+            `is_measured`; called only where it matters.
     """
     if spec.blocking.type != "auto":
         return Choice(spec.blocking.type, "named in blocking.type")
@@ -53,7 +66,51 @@ def choose_executor(spec: PipelineSpec, points: int, count_comparisons: Callable
         if comparisons > max(FEW_COMPARISONS, DENSE_COMPARISONS * points):
             reason = f"a join would measure {comparisons:,} pairs of {points:,} points"
             return Choice("cells" if can_be_cells else "blocks", reason)
+    is_list = is_joined(spec, points)
+    if is_list or is_measured(spec, points):
+        points_of = f"{spec.features.kind}s" if is_list else "points of few dimensions"
+        return Choice("blocks", f"{points:,} {points_of} are compared in memory")
     return Choice("join", "few pairs share a blocking key")
+
+
+def is_measured(spec: PipelineSpec, points: int) -> bool:
+    """Whether the worker compares the points of a day on a grid, however near they are.
+
+    Vectors are cut into blocks where they are too many for one invocation; places are not. HDBSCAN searches
+    again and again, and only a join leaves out what it has connected before.
+    """
+    if points < MANY_POINTS or spec.algorithm.type == "hdbscan":
+        return False
+    if spec.features.kind == "geo":
+        return points <= most_grid_points(spec.limits, _PLACE_DIMENSIONS)
+    is_grid = 0 < len(spec.features.vector or ()) <= MOST_JOIN_DIMENSIONS and spec.near.metric != "cosine"
+    return is_grid and points <= MOST_MEASURED_POINTS
+
+
+def is_joined(spec: PipelineSpec, points: int) -> bool:
+    """Whether the worker compares the texts or sets of a day in one invocation.
+
+    It declines when it reads more than it may hold, or when too many points share their keys. HDBSCAN: as in
+    `is_measured`.
+    """
+    kind, threshold = spec.features.kind, spec.near.threshold
+    if points < MANY_POINTS or spec.algorithm.type == "hdbscan":
+        return False
+    if kind == "text":
+        least_mb = text_join_memory_mb(points, _SHORT_TEXT * points, int(threshold))
+        return threshold <= _MOST_JOINED_EDITS and least_mb <= memory_to_fill(spec.limits)
+    least_mb = set_join_memory_mb(points, _SMALL_SET * points, 4 * _SMALL_SET * points)
+    return kind == "set" and threshold < 1 and least_mb <= memory_to_fill(spec.limits)
+
+
+def most_grid_points(limits: Limits, dimensions: int) -> int:
+    """Points that one invocation compares on a grid in its memory and some seconds."""
+    return min(_MOST_GRID_POINTS, grid_points_within(memory_to_fill(limits), dimensions))
+
+
+def memory_to_fill(limits: Limits) -> float:
+    """Memory in MiB that plans may fill in an invocation; the rest is for what no model knows."""
+    return limits.memory_mb * MEMORY_FILL
 
 
 def min_samples_of(algorithm: Algorithm) -> int:

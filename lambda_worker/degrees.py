@@ -9,6 +9,7 @@ import numpy as np
 from lambda_worker.contract import CoresReply, DegreesReply, InputError
 from lambda_worker.forests.files import write_columns
 from lambda_worker.graph import CandidatePairs, read_weights
+from lambda_worker.kernel import loaded
 from lambda_worker.parquet_io import BATCH_ROWS, read_bigints
 from lambda_worker.union_find import BLOCK_IDS
 
@@ -27,7 +28,7 @@ def add_degrees(event: DegreesEvent, batch_rows: int = BATCH_ROWS) -> DegreesRep
         ContractError: The event or an input file is not of the contract.
     """
     pairs = CandidatePairs(event.candidates, event.point_count, batch_rows, event.part)
-    weights = read_weights(event.points, event.point_count, batch_rows)
+    weights = read_weights(event.points, event.point_count, batch_rows) if event.points else None
     degrees = np.zeros(event.point_count, np.int64)
     add_neighbours(degrees, weights, pairs)
     rows, written = write_columns(event.output, ("point_id", "degree"), _touched(degrees))
@@ -52,14 +53,31 @@ def find_cores(event: CoresEvent, batch_rows: int = BATCH_ROWS) -> CoresReply:
 
 
 def add_neighbours(
-    degrees: NDArray[np.int64], weights: NDArray[np.unsignedinteger], pairs: CandidatePairs
+    degrees: NDArray[np.int64], weights: NDArray[np.unsignedinteger] | None, pairs: CandidatePairs
 ) -> None:
-    """Add to each point's degree the weight of the other end of each of its pairs; shapes (points,)."""
-    alike = bool(len(weights)) and int(weights.max()) == 1
+    """Add to each point's degree the weight of the other end of each of its pairs.
+
+    Args:
+        degrees: Shape (points,).
+        weights: Shape (points,); None where all are 1.
+        pairs: The pairs.
+    """
+    kernel = loaded()
+    if weights is None or not len(weights) or int(weights.max()) == 1:
+        for a, b in pairs.batches():
+            if kernel is not None:
+                kernel.call.add_degrees(degrees, a, b, len(a))
+            else:
+                np.add.at(degrees, a, 1)  # a scalar is several times faster than an array of ones
+                np.add.at(degrees, b, 1)
+        return
+    heavy = weights.astype(np.int64)
     for a, b in pairs.batches():
-        # A scalar is several times faster than an array of ones.
-        np.add.at(degrees, a, 1 if alike else weights.take(b).astype(np.int64))
-        np.add.at(degrees, b, 1 if alike else weights.take(a).astype(np.int64))
+        if kernel is not None:
+            kernel.call.add_weights(degrees, heavy, a, b, len(a))
+        else:
+            np.add.at(degrees, a, heavy.take(b))
+            np.add.at(degrees, b, heavy.take(a))
 
 
 def _touched(degrees: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lambda_worker.contract import InputError
+from lambda_worker.contract.forests import KEPT_PAIRS, READS_AGAIN
+from lambda_worker.deadline import check_deadline
+from lambda_worker.kernel import loaded
 from lambda_worker.parquet_io import BATCH_ROWS, read_bigints, read_features
+from lambda_worker.union_find import index_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +42,7 @@ class CandidatePairs:
         point_count: int,
         batch_rows: int = BATCH_ROWS,
         part: tuple[int, int] = (0, 1),
+        kept_rows: int = 0,
     ) -> None:
         """Nothing is read yet.
 
@@ -46,7 +51,9 @@ class CandidatePairs:
             point_count: Points of the day.
             batch_rows: Upper bound of the rows in memory at once.
             part: `(k, n)`: every n-th batch from the k-th on.
+            kept_rows: Ids of at most so many pairs wait in memory for the next pass; of more pairs, none.
         """
+        self._kept = _KeptIds(kept_rows, index_type(point_count))
         self._addresses = addresses
         self._batch_rows = batch_rows
         self._part = part
@@ -59,8 +66,14 @@ class CandidatePairs:
         Raises:
             InputError: A pair is out of order or names no point, or the files changed since the last pass.
         """
+        if self._kept.is_whole:
+            yield from self._kept.batches()
+            return
+        self._kept.begin()
         for (low, high), _ in self._pass(self._ids):
+            self._kept.add(low, high)
             yield low, high
+        self._kept.end()
 
     def weighted_batches(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]]:
         """One pass over all pairs: ids a and b and their distance, shapes (pairs,).
@@ -100,6 +113,9 @@ class CandidatePairs:
 
     def _check(self, ids: tuple[NDArray[np.int64], ...], where: str, first_row: int) -> None:
         low, high = ids
+        kernel = loaded()
+        if kernel is not None and kernel.bad_pair(low, high, self.point_count) is None:
+            return
         if low.min() >= 0 and high.max() < self.point_count and bool((low < high).all()):
             return
         row = int(np.argmax((low < 0) | (high >= self.point_count) | (low >= high)))
@@ -109,10 +125,41 @@ class CandidatePairs:
         )
 
 
+class _KeptIds:
+    """The ids of one pass, where they are few."""
+
+    def __init__(self, limit: int, ids: type[np.signedinteger]) -> None:
+        self.is_whole = False
+        self._limit = limit
+        self._ids = ids
+        self._rows = 0
+        self._batches: list[NDArray[np.signedinteger]] = []
+
+    def begin(self) -> None:
+        self._rows, self._batches = 0, []
+
+    def add(self, low: NDArray[np.int64], high: NDArray[np.int64]) -> None:
+        self._rows += len(low)
+        if self._rows > self._limit:
+            self._batches = []
+        else:
+            self._batches.append(np.stack([low, high]).astype(self._ids))
+
+    def end(self) -> None:
+        self.is_whole = self._rows <= self._limit
+
+    def batches(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        for batch in self._batches:
+            check_deadline()
+            low, high = batch.astype(np.int64)
+            yield low, high
+
+
 class CandidateGraph:
     """Points with weights, and the near pairs between them, each pair once.
 
-    Memory is one small integer per point plus one batch of pairs, however many pairs there are.
+    Memory is one small integer per point plus one batch of pairs, or `KEPT_PAIRS` where an algorithm reads
+    them again, however many pairs there are.
 
     Attributes:
         weights: Shape (points,), unsigned: entities with the feature value of each point.
@@ -121,7 +168,8 @@ class CandidateGraph:
     """
 
     def __init__(self, event: ClusterEvent, batch_rows: int = BATCH_ROWS) -> None:
-        self.pairs = CandidatePairs(event.candidates, event.point_count, batch_rows)
+        kept = KEPT_PAIRS if event.algorithm.get("type") in READS_AGAIN else 0
+        self.pairs = CandidatePairs(event.candidates, event.point_count, batch_rows, kept_rows=kept)
         self.weights = read_weights(event.points, event.point_count, batch_rows)
         self.known_core = None if event.cores is None else read_cores(event.cores, self.point_count)
 

@@ -35,12 +35,15 @@ from lambda_worker.contract.centroids import (
     SampleEvent,
     SeedEvent,
 )
+from lambda_worker.contract.certificates import CertifyEvent
 from lambda_worker.contract.hierarchies import (
     CoreDistancesEvent,
     HdbscanEvent,
     NeighboursEvent,
 )
+from lambda_worker.contract.joins import JoinEvent
 from lambda_worker.contract.mean_shift import ClimbEvent, PeaksEvent
+from lambda_worker.contract.profiles import MedoidsEvent, SilhouettesEvent, SurveyEvent
 from lambda_worker.contract.reachability import ExtractEvent, OrderEvent
 
 if TYPE_CHECKING:
@@ -76,6 +79,8 @@ OPERATIONS = {
     for operation in (
         Operation(ClusterEvent, "whole_day:cluster_day"),
         Operation(MeasureEvent, "measure:measure_blocks"),
+        Operation(JoinEvent, "measure.joins:join_points"),
+        Operation(CertifyEvent, "certificates:certify"),
         Operation(DegreesEvent, "degrees:add_degrees"),
         Operation(CoresEvent, "degrees:find_cores"),
         Operation(ForestEvent, "forests:reduce_shard"),
@@ -97,6 +102,9 @@ OPERATIONS = {
         Operation(NeighboursEvent, "hierarchy.core_distances:keep_neighbours"),
         Operation(CoreDistancesEvent, "hierarchy.core_distances:find_core_distances"),
         Operation(HdbscanEvent, "hierarchy.hdbscan:cluster_hierarchy"),
+        Operation(SurveyEvent, "profiles.sampling:survey_clusters"),
+        Operation(MedoidsEvent, "profiles.medoids:find_medoids"),
+        Operation(SilhouettesEvent, "profiles.silhouettes:measure_silhouettes"),
     )
 }
 

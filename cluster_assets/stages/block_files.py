@@ -17,6 +17,7 @@ from cluster_assets.metrics.blocks import (
     space_blocks,
 )
 from cluster_assets.metrics.embeddings import bounds_of, cut_ids, range_blocks, share_work
+from cluster_assets.planner import MOST_JOIN_DIMENSIONS, most_grid_points
 from cluster_assets.ports import FileRelation
 from cluster_assets.sql_files import bind
 from cluster_assets.stages.places import sampled_places
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 # Points of a block that nobody sized: few copies in halos, and some seconds of work each.
 _SPACE_POINTS = 65_536
 _RANGE_POINTS = 16_384
+_GRID_POINTS = 1 << 20  # a grid takes a second for these
 _MOST_REPLICATION = 4.0  # with more copies than this, comparing all ranges of ids is less work
 
 
@@ -54,22 +56,19 @@ class BlockWork:
 
     Attributes:
         name: Of its output; names sort as the blocks do.
-        home: Files of a block.
-        others: Files of further blocks it is compared with.
+        rows: Rows of all its files.
+        home: Addresses of the files of a block.
+        others: Those of further blocks it is compared with.
         within: Whether the pairs of the block itself count.
         halo_column: Tells the points of `home` that are not at home; None where all are.
     """
 
     name: str
-    home: Files
-    others: tuple[Files, ...] = ()
+    rows: int
+    home: tuple[str, ...]
+    others: tuple[tuple[str, ...], ...] = ()
     within: bool = True
     halo_column: str | None = None
-
-    @property
-    def rows(self) -> int:
-        """Rows of all its files."""
-        return sum(file.rows for files in (self.home, *self.others) for file in files)
 
 
 class BlockFiles:
@@ -91,6 +90,13 @@ class BlockFiles:
         self._points = points
         self._names = tuple(column.name for column in comparison.columns)
 
+    def whole(self, points: int) -> BlockWork | None:
+        """All points as they are published, where one invocation puts them into a grid; else None."""
+        if not self._is_grid or points > self._wanted(self._most_points):
+            return None
+        self.blocks, self.rows = 1, points
+        return BlockWork(_name(0), points, self._points.uris)
+
     def bounds(self) -> Bounds:
         """Look at all points."""
         row = self._fetch(bounds_of(self._comparison))[0]
@@ -106,11 +112,13 @@ class BlockFiles:
         values = {"every": -(-bounds.points // wanted)}
         statement = bind("points/sampled.sql", structure={"columns": self._names}, values=values)
         contract = points_contract(self._comparison.columns)
-        return BlockWork("estimated", self._unload(statement, self._known(), contract, "estimated"))
+        sample = self._unload(statement, self._known(), contract, "estimated")
+        return BlockWork("estimated", _rows(sample), _uris(sample))
 
     def _cut(self, bounds: Bounds) -> Cuts | None:
         """Cuts of the space; None where ranges of ids are less work."""
-        blocks = min(MOST_BLOCKS, -(-bounds.points // self._wanted(_SPACE_POINTS)))
+        default = min(_GRID_POINTS, self._most_points // 2) if self._is_grid else _SPACE_POINTS
+        blocks = min(MOST_BLOCKS, -(-bounds.points // self._wanted(default)))
         if self._comparison.kind != "vector" or self._comparison.metric == "cosine" or blocks < 2:
             return None
         every = sample_step(bounds.points, bounds.dimensions)
@@ -120,6 +128,18 @@ class BlockFiles:
         cuts = cut_space(sample, blocks)
         copies = replication(sample, cuts, reach_of(self._comparison.threshold))
         return cuts if copies <= _MOST_REPLICATION else None
+
+    @property
+    def _is_grid(self) -> bool:
+        """Whether the worker puts the points of a block into the cells of a grid."""
+        if self._comparison.kind == "geo":
+            return True
+        few = len(self._names) <= MOST_JOIN_DIMENSIONS
+        return few and self._comparison.kind == "vector" and self._comparison.metric != "cosine"
+
+    @property
+    def _most_points(self) -> int:
+        return most_grid_points(self._job.spec.limits, len(self._names))
 
     def _wanted(self, default: int) -> int:
         blocking = self._job.spec.blocking
@@ -133,7 +153,8 @@ class BlockFiles:
         known = {**self._known(), "boxes": relation}
         by_block = self._by_block(self._unload(plan.blocks, known, plan.blocks_table, "blocks"))
         for block in sorted(by_block):
-            yield BlockWork(_name(block), by_block[block], halo_column="is_halo")
+            files = by_block[block]
+            yield BlockWork(_name(block), _rows(files), _uris(files), halo_column="is_halo")
 
     def _write_ranges(self, bounds: Bounds) -> Iterator[BlockWork]:
         wanted = self._wanted(_RANGE_POINTS)
@@ -146,7 +167,11 @@ class BlockFiles:
         for number, work in enumerate(share_work(ranges, bounds.dimensions)):
             others = tuple(by_block[other] for other in work.others if other in by_block)
             if work.block in by_block and (work.within or others):
-                yield BlockWork(_name(work.block, number), by_block[work.block], others, work.within)
+                home = by_block[work.block]
+                rows = _rows(home) + sum(map(_rows, others))
+                yield BlockWork(
+                    _name(work.block, number), rows, _uris(home), tuple(map(_uris, others)), work.within
+                )
 
     def _known(self) -> dict[str, Relation]:
         return {"points": self._points}
@@ -170,6 +195,14 @@ class BlockFiles:
         written = self._job.backend.engine.unload(statement, known, table, self._attempt.scratch_uri(name))
         self.bytes_scanned += written.statistics.bytes_scanned
         return written.files
+
+
+def _uris(files: Files) -> tuple[str, ...]:
+    return tuple(file.uri for file in files)
+
+
+def _rows(files: Files) -> int:
+    return sum(file.rows for file in files)
 
 
 def _name(block: int, number: int = 0) -> str:

@@ -47,7 +47,7 @@ def measure_blocks(
         attempt: Where files go.
         comparison: Vectors or embeddings, and when they are near.
         points: The table `points`, or some of its rows.
-        point_count: An upper bound of its rows.
+        point_count: Its rows; of embeddings, an upper bound of them.
 
     Raises:
         TooManyPairsError: There are more than `limits.max_pairs`.
@@ -57,6 +57,12 @@ def measure_blocks(
         return MeasuredPairs((), {"pairs": 0, "comparisons": 0, "bytes_scanned": 0})
     files = BlockFiles(job, attempt, comparison, points)
     worker = Invocations(job, "candidates")
+    if (whole := files.whole(point_count)) is not None:
+        # The worker counts the pairs before it writes too many, so that no sample has to be looked at.
+        event = _event(
+            comparison, whole, f"{attempt.prefix_uri('candidates')}/part", job.spec.limits.max_pairs
+        )
+        return _summary(files, _measure_all(job, worker, [event]), point_count, worker)
     bounds = files.bounds()
     prefix = attempt.prefix_uri("candidates")
     limit = job.spec.limits.max_pairs
@@ -65,13 +71,13 @@ def measure_blocks(
     work = files.write(bounds)
     events = [_event(comparison, item, f"{prefix}/{item.name}", limit) for item in work]
     replies = _measure_all(job, worker, events)
-    return _summary(files, replies, bounds, worker)
+    return _summary(files, replies, bounds.points, worker)
 
 
 def _event(comparison: Comparison, work: BlockWork, output: str | None, max_pairs: int) -> MeasureEvent:
     return MeasureEvent(
-        home=tuple(file.uri for file in work.home),
-        others=tuple(tuple(file.uri for file in files) for files in work.others),
+        home=work.home,
+        others=work.others,
         within=work.within,
         halo_column=work.halo_column,
         columns=tuple(column.name for column in comparison.columns),
@@ -133,14 +139,14 @@ def _refuse_too_many(
 
 
 def _summary(
-    files: BlockFiles, replies: Sequence[MeasureReply], bounds: Bounds, worker: Invocations
+    files: BlockFiles, replies: Sequence[MeasureReply], points: int, worker: Invocations
 ) -> MeasuredPairs:
     written = [WrittenFile(file.uri, file.rows, file.bytes) for reply in replies for file in reply.files]
     numbers: dict[str, int | float | str] = {
         "pairs": sum(reply.pairs for reply in replies),
         "comparisons": sum(reply.tested for reply in replies),
         "blocks": files.blocks,
-        "replication": round(files.rows / bounds.points, 3) if bounds.points else 1.0,
+        "replication": round(files.rows / points, 3) if points else 1.0,
         "bytes_scanned": files.bytes_scanned,
         **worker.numbers(),
     }

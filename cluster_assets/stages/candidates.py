@@ -11,20 +11,22 @@ from cluster_assets.domain.tables import CANDIDATES, CORES
 from cluster_assets.planner import Choice, may_certify
 from cluster_assets.ports import FileRelation
 from cluster_assets.sql_files import SQL_ROOT
+from cluster_assets.stages.checks_structure import check_candidates
 from cluster_assets.stages.joins import Candidates
 from cluster_assets.stages.search import PairSearch
 from cluster_assets.stages.stage import StageOutput, sql_digest
 from lambda_worker.contract import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from cluster_assets.domain.manifests import Manifest
+    from cluster_assets.domain.manifests import Manifest, Metric
+    from cluster_assets.stages.checks import AuditedTable, Finding
     from cluster_assets.stages.ledger import Attempt
     from cluster_assets.stages.stage import DayJob
 
 # Folders of sql/ whose statements candidates do not depend on.
-_OTHER_STAGES = ("raw", "features", "scales", "points", "members", "clusters")
+_OTHER_STAGES = ("raw", "features", "scales", "histograms", "points", "members", "clusters", "checks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,12 @@ class CandidatesWork:
         with self._search(attempt) as search:
             choice = search.choose()
             return _output(search.run(choice), table.rows, choice)
+
+    def find_faults(
+        self, tables: Mapping[str, AuditedTable], metrics: Mapping[str, Metric]
+    ) -> Iterator[Finding]:
+        """Pairs of existing points within the threshold."""
+        yield from check_candidates(self.job, self.points.tables["points"].rows, tables)
 
     def foresee(self, attempt: Attempt) -> Foresight:
         """What `compute` would do: nothing is kept, but scratch tables may be written to the attempt."""

@@ -27,6 +27,7 @@ class EntityFeatures:
 
     Attributes:
         relation: The table `features` that the plan's statement `points` reads.
+        measured: The same before any scaling.
         valid: Entities with valid features, before any scaling.
         excluded: Entities without.
         scales: Files of the day's own table `scales`; None when it has none.
@@ -35,6 +36,7 @@ class EntityFeatures:
     """
 
     relation: FileRelation
+    measured: FileRelation
     valid: int
     excluded: int
     scales: tuple[WrittenFile, ...] | None = None
@@ -73,11 +75,11 @@ class FeatureSteps:
         summary = self._count(self._plan.summary, entities)
         excluded = summary["entities"] - summary["valid"]
         self._refuse(excluded, summary["entities"], summary, "")
-        scales = None
+        measured, scales = entities, None
         if self._plan.scale is not None:
             entities, scales = self._scale(self._plan.scale, entities)
         return EntityFeatures(
-            entities, summary["valid"], excluded, scales, metrics, found.statistics.bytes_scanned
+            entities, measured, summary["valid"], excluded, scales, metrics, found.statistics.bytes_scanned
         )
 
     def lost_in_scaling(self, features: EntityFeatures, members: int) -> int:

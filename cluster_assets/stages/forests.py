@@ -130,7 +130,7 @@ class ForestLabels:
             "label_seconds": round(reply.seconds, 3),
             "label_seconds_foreseen": round(cluster_seconds(self._type, self._day.point_count, pairs), 3),
             "label_memory_mb": reply.peak_memory_mb,
-            "label_memory_mb_foreseen": round(cluster_memory_mb(self._day.point_count), 1),
+            "label_memory_mb_foreseen": round(cluster_memory_mb(self._type, self._day.point_count, pairs), 1),
         }
 
     @property
@@ -139,7 +139,7 @@ class ForestLabels:
 
     def _refuse_too_many_points(self) -> None:
         points = self._day.point_count
-        needed = cluster_memory_mb(points)
+        needed = cluster_memory_mb(self._type, points, self._day.pair_count)
         if self._wants_dendrogram:
             needed = max(needed, dendrogram_memory_mb(points, self._day.pair_count))
         self._day.refuse_beyond(needed, f"labelling {points:,} points")
@@ -149,7 +149,12 @@ class ForestLabels:
         day = self._day
         shards = pack_files(day.pair_files, self._sizes.shard_rows)
         events = [
-            DegreesEvent(points=day.point_uris, candidates=shard.uris, point_count=day.point_count, output="")
+            DegreesEvent(
+                points=() if day.has_single_entities else day.point_uris,
+                candidates=shard.uris,
+                point_count=day.point_count,
+                output="",
+            )
             for shard in shards
         ]
         degrees = self._worker.run_named(events, halve_files)

@@ -32,7 +32,7 @@ _REMEDIES = {
     InputError.__name__: "recompute points and candidates of the day with --force",
 }
 # What an event says about itself, and not about the work.
-_NOT_WORK = ("output", "record", "deadline", "seconds")
+_NOT_WORK = ("output", "record", "answer", "deadline", "seconds")
 
 
 @dataclass(frozen=True, slots=True)

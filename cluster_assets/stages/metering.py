@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         ScratchTable,
         SqlEngine,
         Statement,
+        Statistics,
         UnloadResult,
     )
 
@@ -59,7 +60,7 @@ class MeteredEngine:
     def fetch(self, statement: Statement, relations: Mapping[str, Relation]) -> QueryResult:
         """As the engine."""
         found = self._engine.fetch(statement, relations)
-        self._meter.add_query(found.statistics.billed_bytes)
+        _note(self._meter, found.statistics)
         return found
 
     def unload(
@@ -71,7 +72,7 @@ class MeteredEngine:
     ) -> UnloadResult:
         """As the engine."""
         written = self._engine.unload(statement, relations, table, prefix_uri)
-        self._meter.add_query(written.statistics.billed_bytes)
+        _note(self._meter, written.statistics)
         return written
 
     @contextmanager
@@ -105,5 +106,13 @@ class _MeteredScratch:
     ) -> ScratchTable:
         """As the scratch."""
         filled = self._scratch.fill(statement, relations, table)
-        self._meter.add_query(filled.statistics.billed_bytes)
+        _note(self._meter, filled.statistics)
         return filled
+
+
+def _note(meter: CostMeter, statistics: Statistics) -> None:
+    meter.add_query(
+        statistics.billed_bytes,
+        queue_seconds=statistics.queue_seconds,
+        engine_seconds=statistics.engine_seconds,
+    )

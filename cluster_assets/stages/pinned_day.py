@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cluster_assets.domain.errors import WorkerCapacityError
 from cluster_assets.domain.shards import PairFile
+from cluster_assets.planner import MEMORY_FILL, memory_to_fill
 from cluster_assets.ports import FileRelation
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from cluster_assets.ports import WrittenFile
     from cluster_assets.stages.ledger import Attempt
     from cluster_assets.stages.stage import DayJob
-
-_FILL = 0.85
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +42,11 @@ class PinnedDay:
     def point_count(self) -> int:
         """Points of the day."""
         return self.points.tables["points"].rows
+
+    @property
+    def has_single_entities(self) -> bool:
+        """Whether each point stands for one entity."""
+        return self.points.tables["members"].rows == self.point_count
 
     @property
     def pair_files(self) -> tuple[PairFile, ...]:
@@ -70,7 +74,7 @@ class PinnedDay:
     @property
     def memory_mb(self) -> float:
         """Memory that plans may fill in an invocation; the rest is for what no model knows."""
-        return self.job.spec.limits.memory_mb * _FILL
+        return memory_to_fill(self.job.spec.limits)
 
     def refuse_beyond(self, needed_mb: float, what: str) -> None:
         """Refuse what does not fit into an invocation, before anything is paid for.
@@ -84,7 +88,7 @@ class PinnedDay:
                 f"{what} takes about {needed_mb:,.0f} MiB in one invocation; "
                 f"limits.memory_mb allows {job.spec.limits.memory_mb:,}",
                 where=f"{job.spec.name}, {job.day}",
-                remedy=f"set limits.memory_mb to {needed_mb / _FILL + 1:,.0f} or more",
+                remedy=f"set limits.memory_mb to {needed_mb / MEMORY_FILL + 1:,.0f} or more",
             )
 
     @property

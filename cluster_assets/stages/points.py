@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from cluster_assets import features
 from cluster_assets.domain.digests import digest_of
 from cluster_assets.domain.errors import SourceChangedError
-from cluster_assets.domain.tables import MEMBERS, SCALES, points_contract
+from cluster_assets.domain.tables import HISTOGRAMS, MEMBERS, SCALES, points_contract
 from cluster_assets.ports import FileRelation
+from cluster_assets.stages.checks_structure import check_points, check_source_rows
 from cluster_assets.stages.entity_features import FeatureSteps, written
 from cluster_assets.stages.raw import list_files
 from cluster_assets.stages.reference import find_reference, reference_day
@@ -17,17 +18,18 @@ from cluster_assets.stages.source import locate_source, narrow_source, source_sc
 from cluster_assets.stages.stage import StageOutput, sql_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from cluster_assets.domain.manifests import Manifest, Metric
     from cluster_assets.pipeline_spec import PipelineSpec
+    from cluster_assets.stages.checks import AuditedTable, Finding
     from cluster_assets.stages.ledger import Attempt
     from cluster_assets.stages.source import DaySource
     from cluster_assets.stages.stage import DayJob
 
 
 class PointsStage:
-    """Fills `points`, `members` and, where a day scales itself, `scales`.
+    """Fills `points`, `members`, `histograms` and, where a day scales itself, `scales`.
 
     Pairs grow with points squared, so making points of entities saves the most.
     """
@@ -85,6 +87,9 @@ class PointsWork:
         )
         relations = {"features": found.relation, "points": written(points, contract)}
         members = engine.unload(plan.members, relations, MEMBERS, attempt.prefix_uri("members"))
+        histograms = engine.unload(
+            plan.histograms, {"features": found.measured}, HISTOGRAMS, attempt.prefix_uri("histograms")
+        )
         entities = sum(file.rows for file in members.files)
         metrics: dict[str, Metric] = {
             "rows": self.raw.metrics["rows"],
@@ -96,10 +101,24 @@ class PointsWork:
             **found.metrics,
             **self._reference_metrics(),
         }
-        tables = {"points": (contract, points.files), "members": (MEMBERS, members.files)}
+        tables = {
+            "points": (contract, points.files),
+            "members": (MEMBERS, members.files),
+            "histograms": (HISTOGRAMS, histograms.files),
+        }
         if found.scales is not None:
             tables["scales"] = (SCALES, found.scales)
         return StageOutput(tables, metrics)
+
+    def find_faults(
+        self, tables: Mapping[str, AuditedTable], metrics: Mapping[str, Metric]
+    ) -> Iterator[Finding]:
+        """Dense ids, entities once, and every row of the source accounted for."""
+        yield from check_points(self.job, tables)
+        source = _unchanged_source(self.job, self.raw)
+        counted = {name: int(metrics[name]) for name in ("entities", "excluded")}
+        schema = source_schema(self.job.spec, self.job.backend, source)
+        yield from check_source_rows(self.job, self.raw.metrics, (source.relation, schema), counted)
 
     def _reference_scales(self) -> FileRelation | None:
         if self.reference is None:
@@ -127,7 +146,10 @@ def _recipe(spec: PipelineSpec) -> dict[str, str]:
         include={"raw", "entity", "features", "on_invalid"},
         exclude={"features": {"weights": True, "scale": {"reference_day"}}},
     )
-    return {"spec": digest_of(parts), "sql": sql_digest("features", "scales", "points", "members")}
+    return {
+        "spec": digest_of(parts),
+        "sql": sql_digest("features", "scales", "histograms", "points", "members"),
+    }
 
 
 def _unchanged_source(job: DayJob, raw: Manifest) -> DaySource:

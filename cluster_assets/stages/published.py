@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cluster_assets.domain.errors import IntegrityError
+from cluster_assets.domain.errors import IntegrityError, UpstreamMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +30,23 @@ def published_day(ledger: Ledger, day: Day) -> Mapping[str, Manifest]:
     points = _version(ledger, "points", day, clusters.inputs["points"])
     candidates = _version(ledger, "candidates", day, clusters.inputs["candidates"])
     return {**_raw(ledger, day, points), "points": points, "candidates": candidates, "clusters": clusters}
+
+
+def describing_day(ledger: Ledger, stage: str, day: Day) -> Manifest:
+    """The newest manifest of a stage after `clusters` that was made from the clusters readers see.
+
+    Raises:
+        UpstreamMissingError: The day has no clusters yet, or nothing of the stage describes them.
+    """
+    clusters = ledger.require("clusters", day)
+    for manifest in ledger.history(stage, day):
+        if manifest.inputs.get("clusters") == clusters.content_digest:
+            return manifest
+    raise UpstreamMissingError(
+        f"no {stage} of {day} were made from its clusters",
+        where=f"{ledger.pipeline}, {day}",
+        remedy=f"materialize {stage} too: cluster-assets run {ledger.pipeline} --day {day}",
+    )
 
 
 def _version(ledger: Ledger, stage: str, day: Day, content_digest: str) -> Manifest:

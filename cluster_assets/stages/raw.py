@@ -5,7 +5,7 @@ Its table `files` says which files hold rows of the day; `points` reads no other
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cluster_assets import features
@@ -14,6 +14,7 @@ from cluster_assets.domain.errors import InvalidFeaturesError
 from cluster_assets.domain.tables import SOURCE_FILES
 from cluster_assets.ports import FileRelation
 from cluster_assets.sql_files import bind
+from cluster_assets.stages.foresight import foreseen_cost
 from cluster_assets.stages.source import locate_source, narrow_source, source_schema
 from cluster_assets.stages.stage import StageOutput
 
@@ -67,9 +68,12 @@ class RawWork:
         """
         job = self.job
         plan = features.plan(job.spec, job.day, source_schema(job.spec, job.backend, self.source))
-        if self.source.files:
-            return self._list_files(attempt, plan)
-        counted = job.backend.engine.fetch(plan.counts, {"raw": self.source.relation})
+        cost = foreseen_cost(job, self.source)
+        output = self._list_files(attempt, plan) if self.source.files else self._count_rows(plan)
+        return replace(output, metrics={**output.metrics, **cost})
+
+    def _count_rows(self, plan: FeaturePlan) -> StageOutput:
+        counted = self.job.backend.engine.fetch(plan.counts, {"raw": self.source.relation})
         return StageOutput({}, self._metrics(counted.rows, self.source, counted.statistics))
 
     def _list_files(self, attempt: Attempt, plan: FeaturePlan) -> StageOutput:

@@ -11,13 +11,17 @@ import numpy as np
 
 from cluster_assets import features, metrics
 from cluster_assets.domain.tables import CANDIDATES
+from cluster_assets.metrics import haversine
 from cluster_assets.metrics.blocks import sample_step
+from cluster_assets.metrics.density import estimated_comparisons
 from cluster_assets.metrics.shards import MOST_SHARDS, SHARDED_CANDIDATES, place_columns, sharded
 from cluster_assets.pipeline_spec import LshBlocking
-from cluster_assets.planner import choose_executor, min_samples_of
+from cluster_assets.planner import choose_executor, is_measured, min_samples_of, most_grid_points
 from cluster_assets.ports import FileRelation
 from cluster_assets.stages.blocks import measure_blocks
+from cluster_assets.stages.certificates import certify_points
 from cluster_assets.stages.joins import Candidates, Refinement, SqlJoin
+from cluster_assets.stages.list_joins import ListJoin
 from cluster_assets.stages.places import sampled_places
 from cluster_assets.stages.recall import measure_recall
 
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 SHARDED_COMPARISONS = 100_000_000
 # A third to a tenth of the comparisons are near: some million pairs a file.
 COMPARISONS_A_SHARD = 25_000_000
+_CERTIFICATE = "near pairs enough to give the same clusters"
 # One bit a hash tells little of an embedding, a minimum of a set much.
 _ROWS_OF_KIND = {"set": 4, "embedding": 12}
 
@@ -79,12 +84,24 @@ class PairSearch:
         """The executor for these points."""
 
         def count() -> int:  # the join is planned only when the choice needs it
+            if is_measured(self._job.spec, self._count):
+                return self._guess_comparisons()
             return self._join.count_comparisons()
 
         return choose_executor(self._job.spec, self._count, count)
 
+    def _guess_comparisons(self) -> int:
+        names = place_columns(self._comparison)
+        every = sample_step(self._count, len(names))
+        sample, side = self._places(names), self._comparison.threshold
+        if self._comparison.kind == "geo":
+            sample, side = haversine.on_sphere(sample), haversine.chord(side)
+        return estimated_comparisons(sample, side, every)
+
     def count_comparisons(self, choice: Choice) -> int | None:
         """Distance tests an executor will make; None where only making the blocks would tell."""
+        if choice.executor == "cells" and self._fits_one_invocation:
+            return None
         joins = {"join": lambda: self._join, "cells": lambda: self._cells, "lsh": lambda: self._hashed}
         return joins[choice.executor]().count_comparisons() if choice.executor in joins else None
 
@@ -150,12 +167,29 @@ class PairSearch:
         )
 
     def _certify(self) -> Candidates:
-        return replace(
-            self._cells.write(), numbers={"certificate": "near pairs enough to give the same clusters"}
+        if self._fits_one_invocation:
+            found = certify_points(self._job, self._attempt, self._comparison, self._points.uris, self._count)
+        else:
+            found = self._cells.write()
+        return replace(found, numbers={**found.numbers, "certificate": _CERTIFICATE})
+
+    @property
+    def _fits_one_invocation(self) -> bool:
+        """Whether a worker holds all points at once, to certify them."""
+        return self._comparison.kind == "vector" and self._count <= most_grid_points(
+            self._job.spec.limits, len(self._comparison.columns)
         )
 
     def _measure(self) -> Candidates:
+        if self._comparison.kind in ("text", "set"):
+            join = ListJoin(self._job, self._attempt, self._comparison, self._points, self._count)
+            return join.run(self._list_instead)
         return self._measure_blocks(self._attempt, self._points)
+
+    def _list_instead(self, reason: str) -> Candidates:
+        """What the worker declined, in SQL."""
+        found = self._list()
+        return replace(found, numbers={**found.numbers, "executor": "join", "executor_reason": reason})
 
     def _measure_blocks(self, attempt: Attempt, points: FileRelation) -> Candidates:
         measured = measure_blocks(self._job, attempt, self._comparison, points, self._count)

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Protocol
 
 from cluster_assets.domain.costs import CostMeter
 from cluster_assets.domain.digests import digest_of
+from cluster_assets.domain.errors import CheckFailedError
 from cluster_assets.settings import PROJECT_ROOT
+from cluster_assets.stages.checks import check_draft, check_metrics, check_published, refuse_blocked
 from cluster_assets.stages.ledger import Draft
 from cluster_assets.stages.metering import metered
+from cluster_assets.stages.trends import TrailingDays
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cluster_assets.backend import Backend
+    from cluster_assets.domain.expectations import CheckOutcome
     from cluster_assets.domain.manifests import Manifest, Metric
     from cluster_assets.domain.partitions import Day
     from cluster_assets.domain.tables import TableContract
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
     from cluster_assets.stages.ledger import Attempt, Ledger
 
 PROGRESS = logging.getLogger("cluster_assets.progress")
+REFUSALS = logging.getLogger("cluster_assets.refusals")
+"""Told of every day that a blocking check stopped; the record's `error` is the `CheckFailedError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,7 @@ class DayJob:
     Attributes:
         force: Recompute although nothing changed.
         meter: Adds up what the stage that runs is billed for.
+        trailing: Days before it that were read already; jobs of one run may share it.
     """
 
     spec: PipelineSpec
@@ -43,6 +50,7 @@ class DayJob:
     day: Day
     force: bool = False
     meter: CostMeter = field(default_factory=CostMeter)
+    trailing: TrailingDays = field(default_factory=TrailingDays)
 
     def metered(self) -> DayJob:
         """The same day with a meter of its own."""
@@ -53,19 +61,46 @@ class DayJob:
 
 @dataclass(frozen=True, slots=True)
 class StageOutput:
-    """What a computation left in its attempt's folder, not yet visible to anybody."""
+    """What a computation left in its attempt's folder, not yet visible to anybody.
+
+    Attributes:
+        documents: Small files that are no tables, by name (`report.html`); the ledger writes them.
+    """
 
     tables: Mapping[str, tuple[TableContract, tuple[WrittenFile, ...]]]
     metrics: Mapping[str, Metric]
+    documents: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What people see of a day without opening a table.
+
+    Attributes:
+        markdown: Pictures, as they stand in the UI.
+        page: Address of the report.
+        link: Where a browser opens it; empty for a file of this machine.
+    """
+
+    markdown: str
+    page: str
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class DayResult:
-    """A published day; `reused` when it had been computed from the same inputs before."""
+    """A published day; `reused` when it had been computed from the same inputs before.
+
+    Attributes:
+        checks: What every check of the stage found; no blocking one failed.
+        shown: Of a stage that draws.
+    """
 
     manifest: Manifest
     reused: bool
     seconds: float
+    checks: tuple[CheckOutcome, ...] = ()
+    shown: Shown | None = None
 
 
 class Work(Protocol):
@@ -97,11 +132,12 @@ class Stage(Protocol):
 def run_day(stage: Stage, job: DayJob) -> DayResult:
     """Publish one day of a stage, or find that it stands already.
 
-    The order is the protocol of atomic days: compute into a fresh attempt, commit the manifest,
-    move the pointer. Whoever dies in between leaves the day as it was.
+    The order is the protocol of atomic days: compute into a fresh attempt, check what was written, commit the
+    manifest, move the pointer. Whoever dies in between leaves the day as it was, and so does a failed check.
 
     Raises:
-        ClusterAssetsError: One of its subclasses, with the remedy.
+        CheckFailedError: A blocking check failed.
+        ClusterAssetsError: Another of its subclasses, with the remedy.
     """
     started = time.perf_counter()
     job = job.metered()
@@ -110,9 +146,13 @@ def run_day(stage: Stage, job: DayJob) -> DayResult:
     if not job.force:
         manifest = job.ledger.find_reusable(stage.name, job.day, input_digest)
         if manifest is not None:
-            return _report(job, DayResult(manifest, reused=True, seconds=time.perf_counter() - started))
+            outcomes = check_published(stage.name, job, work, manifest)
+            _refuse_blocked(job, stage, outcomes, f"version {manifest.version}, published before")
+            return _report(job, DayResult(manifest, True, time.perf_counter() - started, outcomes))
     attempt = job.ledger.start_attempt(stage.name, job.day)
     output = work.compute(attempt)
+    outcomes = check_draft(stage.name, job, work, output)
+    _refuse_blocked(job, stage, outcomes, attempt.uri)
     seconds = time.perf_counter() - started
     manifest = job.ledger.commit(
         Draft(
@@ -122,11 +162,18 @@ def run_day(stage: Stage, job: DayJob) -> DayResult:
             input_digest=input_digest,
             inputs=work.inputs,
             tables=output.tables,
-            metrics={**output.metrics, **job.meter.cost.metrics(), "seconds": round(seconds, 3)},
+            documents=output.documents,
+            metrics={
+                **output.metrics,
+                **check_metrics(outcomes),
+                **job.meter.metrics(),
+                "seconds": round(seconds, 3),
+            },
             force=job.force,
         )
     )
-    return _report(job, DayResult(manifest, reused=False, seconds=time.perf_counter() - started))
+    job.trailing.forget(stage.name, job.day)
+    return _report(job, DayResult(manifest, False, time.perf_counter() - started, outcomes))
 
 
 @cache
@@ -135,6 +182,14 @@ def sql_digest(*folders: str) -> str:
     # *.jinja too: the parts that statements import.
     files = [path for folder in folders for path in sorted((PROJECT_ROOT / "sql" / folder).glob("*.*"))]
     return digest_of({f"{path.parent.name}/{path.name}": path.read_text(encoding="utf-8") for path in files})
+
+
+def _refuse_blocked(job: DayJob, stage: Stage, outcomes: tuple[CheckOutcome, ...], where: str) -> None:
+    try:
+        refuse_blocked(job, stage.name, outcomes, where)
+    except CheckFailedError as error:
+        REFUSALS.info("%s/%s %s", job.spec.name, stage.name, job.day, extra={"error": error})
+        raise
 
 
 def _report(job: DayJob, result: DayResult) -> DayResult:

@@ -12,6 +12,7 @@ import click
 from deploy.layer.build import Built, build_function, build_layer
 from deploy.layer.errors import LayerError
 from deploy.layer.interpreter import DEFAULT_PYTHON, find_interpreter
+from deploy.layer.kernels import build_kernels
 from deploy.layer.lockfile import read_lock
 from deploy.layer.processors import PROCESSORS
 from deploy.layer.sizes import check_size, size_table, total
@@ -70,7 +71,10 @@ def build(python: str, names: tuple[str, ...], output: Path, wheels: Path) -> No
     manifest = output / "manifest.json"
     manifest.unlink(missing_ok=True)
     interpreter = find_interpreter(python)
-    function = build_function(_ROOT / "lambda_worker", interpreter, python, output / "function.zip")
+    kernels = build_kernels([PROCESSORS[name] for name in names], wheels.parent / "kernel")
+    function = build_function(
+        _ROOT / "lambda_worker", interpreter, python, output / "function.zip", shared=kernels
+    )
     layers: dict[str, Built] = {}
     for name in names:
         processor = PROCESSORS[name]

@@ -103,7 +103,9 @@ def build_layer(wheels: Iterable[Wheel], processor: Processor, interpreter: Path
     return Built(path, files, tuple(sizes), tuple(sources))
 
 
-def build_function(package: Path, interpreter: Path, python: str, path: Path) -> Built:
+def build_function(
+    package: Path, interpreter: Path, python: str, path: Path, shared: Mapping[str, bytes] | None = None
+) -> Built:
     """Build the function: one package's sources and their bytecode.
 
     Args:
@@ -111,6 +113,7 @@ def build_function(package: Path, interpreter: Path, python: str, path: Path) ->
         interpreter: Of Lambda's version.
         python: That version, such as `3.13`.
         path: The zip to write.
+        shared: Further files by path, such as shared libraries.
 
     Raises:
         LayerError: There is no source, or one does not compile.
@@ -118,7 +121,7 @@ def build_function(package: Path, interpreter: Path, python: str, path: Path) ->
     sources = {str(file.relative_to(package.parent)): file.read_bytes() for file in package.rglob("*.py")}
     if not sources:
         raise LayerError("there is no source to ship", where=str(package))
-    files = add_bytecode(sources, interpreter, FUNCTION_PREFIX, python)
+    files = {**add_bytecode(sources, interpreter, FUNCTION_PREFIX, python), **(shared or {})}
     write_archive(path, files)
     return Built(path, files)
 

@@ -48,7 +48,10 @@ def forest(_folders: list[str]) -> dict[str, object]:
         reply = handler(day.to_json(), None)
     heavy = sorted(HEAVY & {name.partition(".")[0] for name in sys.modules})
     right = [reply["ok"], reply["clusters"], reply["noise_entities"]] == [True, 2, 1]
-    return {"times": times, "wrong": [] if right else [str(reply)], "heavy": heavy}
+    wrong = [] if right else [str(reply)]
+    if importlib.import_module("lambda_worker.kernel").loaded() is None:
+        wrong.append("the kernel is not there")
+    return {"times": times, "wrong": wrong, "heavy": heavy}
 
 
 def sklearn(_folders: list[str]) -> dict[str, object]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from lambda_worker.contract import ContractError
 from lambda_worker.degrees import add_neighbours
+from lambda_worker.kernel import loaded
 from lambda_worker.labels import BORDER_ROLE, CORE_ROLE, NOISE, NOISE_ROLE, Labels
 from lambda_worker.union_find import DisjointSets, number_sets
 
@@ -67,8 +68,7 @@ def _core_roots(graph: CandidateGraph, core: NDArray[np.bool_]) -> NDArray[np.si
     sets = DisjointSets(graph.point_count)
     if core.any():
         for a, b in graph.pairs.batches():
-            both = core[a] & core[b]
-            sets.unite(a[both], b[both])
+            sets.unite_cores(a, b, core)
     return sets.roots()
 
 
@@ -78,10 +78,14 @@ def _label_borders(
     """Fill in the points that are not core: the lowest cluster of a core neighbour, or noise."""
     unreached = clusters  # above every cluster number, so that the minimum replaces it
     cluster[~core] = unreached
+    kernel = loaded() if cluster.dtype == np.int32 else None
     if clusters:
         for a, b in graph.pairs.batches():
-            _lower(cluster, core, a, b)
-            _lower(cluster, core, b, a)
+            if kernel is not None:
+                kernel.call.lower_borders(cluster, core, a, b, len(a))
+            else:
+                _lower(cluster, core, a, b)
+                _lower(cluster, core, b, a)
     cluster[cluster == unreached] = NOISE
 
 

@@ -40,6 +40,7 @@ from lambda_worker.contract.centroids import (
     SeedEvent,
     SeedReply,
 )
+from lambda_worker.contract.certificates import CertifyEvent, CertifyReply
 from lambda_worker.contract.hierarchies import (
     CoreDistancesEvent,
     CoreDistancesReply,
@@ -48,7 +49,15 @@ from lambda_worker.contract.hierarchies import (
     NeighboursEvent,
     NeighboursReply,
 )
+from lambda_worker.contract.joins import JoinEvent, JoinReply
 from lambda_worker.contract.mean_shift import ClimbEvent, ClimbReply, PeaksEvent
+from lambda_worker.contract.profiles import (
+    MedoidsEvent,
+    ProfileReply,
+    SilhouettesEvent,
+    SurveyEvent,
+    SurveyReply,
+)
 from lambda_worker.contract.reachability import ExtractEvent, OrderEvent, OrderReply
 
 if TYPE_CHECKING:
@@ -57,6 +66,8 @@ if TYPE_CHECKING:
 REPLIES: dict[type[Event], type[Reply]] = {
     ClusterEvent: ClusterReply,
     MeasureEvent: MeasureReply,
+    JoinEvent: JoinReply,
+    CertifyEvent: CertifyReply,
     DegreesEvent: DegreesReply,
     CoresEvent: CoresReply,
     ForestEvent: ForestReply,
@@ -78,4 +89,7 @@ REPLIES: dict[type[Event], type[Reply]] = {
     NeighboursEvent: NeighboursReply,
     CoreDistancesEvent: CoreDistancesReply,
     HdbscanEvent: HdbscanReply,
+    SurveyEvent: SurveyReply,
+    MedoidsEvent: ProfileReply,
+    SilhouettesEvent: ProfileReply,
 }

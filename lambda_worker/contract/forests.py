@@ -23,6 +23,12 @@ FOREST_KINDS = {"connected_components": SPANNING, "dbscan": SPANNING, "single_li
 NEEDS_CORES = frozenset({"dbscan"})
 """Algorithms whose forests need the core points."""
 
+READS_AGAIN = frozenset({"dbscan"})
+"""Algorithms that go through the pairs more than once; the pairs of a small day wait in memory."""
+
+KEPT_PAIRS = 1 << 23
+"""More pairs than these are read from their files every time."""
+
 FOLD_ROWS = 1 << 20
 """Rows that wait before they are folded into a forest; in a minimum forest at least half the points."""
 
@@ -98,7 +104,8 @@ class DegreesEvent(Event):
     """Entities near each point, as far as the pairs of a shard tell.
 
     Attributes:
-        points: Addresses of Parquet files with `point_id BIGINT, weight BIGINT`.
+        points: Addresses of Parquet files with `point_id BIGINT, weight BIGINT`; none where each point of the
+            day stands for one entity.
         candidates: Addresses of candidates files: all near pairs of the shard.
         point_count: Points of the day.
         output: Address of the Parquet file to write: `point_id BIGINT, degree BIGINT` of the points that

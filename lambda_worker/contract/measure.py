@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from lambda_worker.contract.messages import Readers
 
 
+_ANGLES = 2
+
+
 def _blocks(value: object, name: str) -> tuple[tuple[str, ...], ...]:
     if not isinstance(value, list):
         raise ContractError(f"{name} must be a list of lists, not {value!r}")
@@ -29,10 +32,11 @@ class MeasureEvent(Event):
             them with home points count. None where all are at home.
         columns: The feature columns: DOUBLE columns, one a dimension, or one ARRAY(DOUBLE).
         point_count: Rows in all the files.
-        metric: `euclidean`, `manhattan`, `chebyshev` or `cosine`.
-        threshold: Pairs at most this far apart are near.
+        metric: `euclidean`, `manhattan`, `chebyshev` or `cosine`; or `haversine`, of latitudes and longitudes
+            in degrees, without `others`.
+        threshold: Pairs at most this far apart are near; in metres for `haversine`.
         output: Address of the Parquet files to write, without `-00000.parquet`: `point_a BIGINT,
-            point_b BIGINT, distance DOUBLE`, each file sorted. None to count only.
+            point_b BIGINT, distance DOUBLE`. None to count only.
         max_pairs: More near pairs are refused.
     """
 
@@ -50,6 +54,10 @@ class MeasureEvent(Event):
     threshold: float
     output: str | None
     max_pairs: int
+
+    def __post_init__(self) -> None:
+        if self.metric == "haversine" and (len(self.columns) != _ANGLES or self.others or not self.within):
+            raise ContractError("haversine takes two columns, latitude and longitude, of one block")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lambda_worker.contract.forests import FOLD_ROWS, MINIMUM
+from lambda_worker.contract.forests import FOLD_ROWS, KEPT_PAIRS, MINIMUM, READS_AGAIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,13 @@ _WRITING = 4 * 2**20
 _SET, _CORE, _ATTACHMENT = 4, 1, 42
 _ROOM, _EDGE = 8, 68
 _LEAF, _MERGE = 12, 66
-_LABEL = 15
+_LISTING, _GRID_POINT, _GRID_AXIS = 30 * 2**20, 38, 30
+_LABEL, _KEPT_PAIR = 15, 8
+_JOIN_LISTING = 4 * 2**20
+_READ_TEXT, _READ_CHARACTER = 24, 9
+_JOIN_TEXT, _TEXT_SEGMENT, _CHARACTER = 84, 20, 4
+_JOIN_SET, _JOIN_TOKEN, _DISTINCT_TOKEN = 60, 20, 24
+_TOKEN_SLOT, _FIRST_SLOTS = 24, 2**16
 
 
 def forest_memory_mb(kind: str, point_count: int, pairs: int, attachments: int | None = None) -> float:
@@ -47,9 +53,63 @@ def forest_memory_mb(kind: str, point_count: int, pairs: int, attachments: int |
     return _mib(_PROCESS + _WRITING + _SET * point_count + attached)
 
 
-def cluster_memory_mb(point_count: int) -> float:
-    """Peak memory of a `ClusterEvent` in MiB, within a quarter, for any algorithm of `FOREST_KINDS`."""
-    return _mib(_PROCESS + _LABEL * point_count)
+def cluster_memory_mb(algorithm: str, point_count: int, pairs: int) -> float:
+    """Peak memory of a `ClusterEvent` in MiB, within a quarter.
+
+    Args:
+        algorithm: Its type, one of `FOREST_KINDS`.
+        point_count: Points of the day.
+        pairs: Pairs in its files.
+    """
+    kept = min(pairs, KEPT_PAIRS) if algorithm in READS_AGAIN else 0
+    return _mib(_PROCESS + _LABEL * point_count + _KEPT_PAIR * kept)
+
+
+def grid_memory_mb(point_count: int, dimensions: int) -> float:
+    """Peak memory in MiB, within a quarter, of measuring or certifying a day in few dimensions.
+
+    Args:
+        point_count: Points of the block, or of the day.
+        dimensions: Of a point.
+    """
+    return _mib(_PROCESS + _LISTING + (_GRID_POINT + _GRID_AXIS * dimensions) * point_count)
+
+
+def grid_points_within(memory_mb: float, dimensions: int) -> int:
+    """Points of which `grid_memory_mb` is at most this."""
+    room = memory_mb * 2**20 - _PROCESS - _LISTING
+    return max(0, int(room / (_GRID_POINT + _GRID_AXIS * dimensions)))
+
+
+def text_join_memory_mb(point_count: int, characters: int, edits: int) -> float:
+    """Peak memory in MiB, within a quarter, of a `JoinEvent` of texts.
+
+    Texts of many lengths take less, up to a third.
+
+    Args:
+        point_count: Texts.
+        characters: Code points of all of them.
+        edits: Near texts are at most so many apart.
+    """
+    reading = _READ_TEXT * point_count + _READ_CHARACTER * characters
+    text = _JOIN_TEXT + _TEXT_SEGMENT * (edits + 1)
+    return _mib(_PROCESS + _JOIN_LISTING + max(reading, text * point_count + _CHARACTER * characters))
+
+
+def set_join_memory_mb(point_count: int, tokens: int, token_bytes: int, distinct: int | None = None) -> float:
+    """Peak memory in MiB, within a quarter, of a `JoinEvent` of sets.
+
+    Args:
+        point_count: Sets.
+        tokens: Tokens of all of them.
+        token_bytes: Bytes of these tokens.
+        distinct: How many of the tokens differ; None before anyone knows, for all.
+    """
+    slots, known = _FIRST_SLOTS, tokens if distinct is None else distinct
+    while 4 * known > 3 * slots:
+        slots *= 2
+    held = _JOIN_SET * point_count + _JOIN_TOKEN * tokens + _DISTINCT_TOKEN * known + token_bytes
+    return _mib(_PROCESS + _JOIN_LISTING + held + _TOKEN_SLOT * slots)
 
 
 def dendrogram_memory_mb(point_count: int, pairs: int) -> float:

@@ -10,7 +10,8 @@ its distance and the core distances of both. The largest of such a value and the
 value: rows of a forest by mutual reachability may be weighted again, and stay as they are.
 
 A fold sorts, then goes through the order in portions (filter-Kruskal: Osipov, Sanders, Singler, ALENEX
-2009): what earlier portions have connected is dropped, the rest is done by rounds of Borůvka.
+2009): what earlier portions have connected is dropped, the rest is done by rounds of Borůvka. The kernel goes
+through the order edge by edge instead, as Kruskal did.
 """
 
 from __future__ import annotations
@@ -136,11 +137,14 @@ def _fold(forest: Edges, added: Edges, point_count: int, portion: int) -> Edges:
         np.concatenate([forest.distance, added.distance]),
     )
     order = _order(edges, point_count)
-    sets, lightest = DisjointSets(point_count), np.empty(point_count, np.int32)
+    sets = DisjointSets(point_count)
+    if (joins := sets.join_in_order(edges.a, edges.b, order)) is not None:
+        return edges.take(order.compress(joins))
+    lightest = np.empty(point_count, np.int32)
     kept = []
     for start in range(0, len(order), portion):
         rows = order[start : start + portion]
-        kept.append(rows.compress(_joins(edges.a.take(rows), edges.b.take(rows), sets, lightest)))
+        kept.append(rows.compress(join_edges(edges.a.take(rows), edges.b.take(rows), sets, lightest)))
     return edges.take(np.concatenate(kept)) if kept else edges
 
 
@@ -159,7 +163,7 @@ def _order(edges: Edges, point_count: int) -> NDArray[np.intp]:
     return order
 
 
-def _joins(
+def join_edges(
     a: NDArray[np.signedinteger],
     b: NDArray[np.signedinteger],
     sets: DisjointSets,

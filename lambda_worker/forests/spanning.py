@@ -52,7 +52,7 @@ class SpanningForest:
             if core is None:
                 self._sets.unite(a, b)
             else:
-                self._take(a, b, core)
+                self._attached.add(*self._sets.unite_cores(a, b, core))
 
     def blocks(self) -> Iterator[tuple[Ids, Ids]]:
         """The pairs (a, b) of the forest, a < b: the stars by b, then the attachments; shapes (pairs,)."""
@@ -63,14 +63,6 @@ class SpanningForest:
         for start in range(0, len(outer), BLOCK_IDS):
             part = slice(start, start + BLOCK_IDS)
             yield np.minimum(outer[part], core[part]), np.maximum(outer[part], core[part])
-
-    def _take(self, a: NDArray[np.int64], b: NDArray[np.int64], core: NDArray[np.bool_]) -> None:
-        core_a, core_b = core.take(a), core.take(b)
-        both = np.flatnonzero(core_a & core_b)
-        self._sets.unite(a.take(both), b.take(both))
-        first, second = np.flatnonzero(core_a > core_b), np.flatnonzero(core_b > core_a)
-        self._attached.add(b.take(first), a.take(first))
-        self._attached.add(a.take(second), b.take(second))
 
 
 class _Attachments:

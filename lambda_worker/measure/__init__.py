@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 from lambda_worker.contract import InputError, MeasureReply
 from lambda_worker.measure.distances import Cosine, build_metric, directions
 from lambda_worker.measure.filters import CosineFilter, DistanceFilter, distance_filter
+from lambda_worker.measure.grid import search_grid
 from lambda_worker.measure.pairs import PairFiles
 from lambda_worker.measure.points import read_block, read_halo_block
 from lambda_worker.measure.product import Product
@@ -31,14 +32,32 @@ def measure_blocks(event: MeasureEvent) -> MeasureReply:
     Raises:
         ContractError: The event or an input file is not of the contract, or there are too many pairs.
     """
+    home, halo = read_halo_block(event.home, event.columns, event.halo_column)
+    if event.within and not event.others and event.metric != "cosine":
+        reply = _measure_on_grid(event, home, halo)
+        if reply is not None:
+            return reply
     # The products are small: more threads cost more than they give, and two invocations use two cores.
     with threadpool_limits(limits=1, user_api="blas"):
-        return _measure(event)
+        return _measure(event, home, halo)
 
 
-def _measure(event: MeasureEvent) -> MeasureReply:
+def _measure_on_grid(event: MeasureEvent, home: Points, halo: Points) -> MeasureReply | None:
+    search = search_grid(home, halo, event.metric, event.threshold)
+    if search is None:
+        return None
+    _check_count(event, len(home) + len(halo))
+    if search.tests > event.max_pairs:  # they are counted before one is written
+        again = search_grid(home, halo, event.metric, event.threshold)
+        PairFiles(None, event.max_pairs).write_listed(again.pairs() if again else iter(()))
+    files = PairFiles(event.output, event.max_pairs)
+    files.write_listed(search.pairs())
+    return _reply(files, search.tested)
+
+
+def _measure(event: MeasureEvent, home: Points, halo: Points) -> MeasureReply:
     prepare = directions if event.metric == "cosine" else _as_they_are
-    home, halo = (prepare(part) for part in read_halo_block(event.home, event.columns, event.halo_column))
+    home, halo = prepare(home), prepare(halo)
     files = PairFiles(event.output, event.max_pairs)
     search = _search_for(event, len(home.values), files)
     points = len(home) + len(halo)
@@ -48,15 +67,23 @@ def _measure(event: MeasureEvent) -> MeasureReply:
         other = prepare(read_block(addresses, event.columns))
         points += len(other)
         search.measure(home, other, within=False)
+    _check_count(event, points)
+    files.close()
+    return _reply(files, search.tested)
+
+
+def _check_count(event: MeasureEvent, points: int) -> None:
     if points != event.point_count:
         raise InputError(f"the event promises {event.point_count} points, the files hold {points}")
-    files.close()
+
+
+def _reply(files: PairFiles, tested: int) -> MeasureReply:
     return MeasureReply(
         ok=True,
         files=tuple(files.files),
         pairs=files.pairs,
         bytes=sum(file.bytes for file in files.files),
-        tested=search.tested,
+        tested=tested,
     )
 
 

@@ -7,17 +7,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lambda_worker.contract import MeasuredFile, PairLimitError
-from lambda_worker.parquet_io import write_pairs
+from lambda_worker.forests.files import WEIGHTED_PAIRS, write_columns
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
+
+    Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 
 FILE_PAIRS = 1 << 22  # 96 MiB of pairs in memory, about three times that while they are sorted
 _SMALL_ID = 1 << 31
 
 
 class PairFiles:
-    """Collects pairs and writes them as files, each sorted by (point_a, point_b).
+    """Collects pairs and writes them as files.
+
+    What `add` takes is sorted by (point_a, point_b) in each file.
 
     What is written depends on the pairs and the order they come in, which the input alone decides.
 
@@ -55,6 +61,37 @@ class PairFiles:
             self._waiting.append((low, high, distance[part]))
             self._rows += len(low)
 
+    def write_listed(self, listed: Iterator[Pairs]) -> None:
+        """Write pairs that come some at a time, smaller ids first, as they come: no file is sorted.
+
+        Raises:
+            PairLimitError: There are more than `max_pairs`.
+        """
+        counted = self._counted(listed)
+        if self._prefix is None:
+            for _ in counted:
+                pass
+            return
+        for first in counted:
+            address = f"{self._prefix}-{len(self.files):05d}.parquet"
+            rows, written = write_columns(address, WEIGHTED_PAIRS, self._until_full(first, counted))
+            self.files.append(MeasuredFile(address, rows, written))
+
+    def _counted(self, listed: Iterator[Pairs]) -> Iterator[Pairs]:
+        for pairs in listed:
+            self.pairs += len(pairs[0])
+            if self.pairs > self._max_pairs:
+                raise PairLimitError(f"more than {self._max_pairs} pairs are near")
+            yield pairs
+
+    def _until_full(self, first: Pairs, others: Iterator[Pairs]) -> Iterator[Pairs]:
+        """Pairs for one file: whole portions, until it has enough."""
+        yield first
+        rows = len(first[0])
+        while rows < self._file_pairs and (pairs := next(others, None)) is not None:
+            yield pairs
+            rows += len(pairs[0])
+
     def close(self) -> None:
         """Write what is left."""
         if self._rows:
@@ -65,8 +102,8 @@ class PairFiles:
         self._waiting, self._rows = [], 0
         order = _order(low, high)
         address = f"{self._prefix}-{len(self.files):05d}.parquet"
-        written = write_pairs(address, low[order], high[order], distance[order])
-        self.files.append(MeasuredFile(address, len(order), written))
+        rows, written = write_columns(address, WEIGHTED_PAIRS, [(low[order], high[order], distance[order])])
+        self.files.append(MeasuredFile(address, rows, written))
 
 
 def _order(low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.intp]:

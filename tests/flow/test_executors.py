@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.cluster import DBSCAN
 
-from cluster_assets.domain.errors import TooManyPairsError
+from cluster_assets.domain.errors import TooManyPairsError, WorkerCapacityError
 from cluster_assets.domain.partitions import parse_day
 from cluster_assets.estimates import estimate_day
 from cluster_assets.stages.stage import DayJob
@@ -95,7 +95,7 @@ def test_a_dense_day_gets_a_certificate_by_itself(runner: Callable[..., Any], tm
     )
     metrics = dense.run(DAY)["candidates"].manifest.metrics
     assert metrics["executor"] == "cells"
-    assert metrics["pairs"] < 10 * metrics["points"] < metrics["comparisons"] * 10
+    assert metrics["pairs"] < 2 * metrics["points"]
     found = dense.table("clusters", DAY)
     assert set(found["cluster"]) == {0, 1}
 
@@ -190,3 +190,66 @@ def test_an_estimate_runs_nothing_and_meets_what_comes(runner: Callable[..., Any
     assert later.pairs is not None
     assert later.pairs.basis == DAY
     json.dumps(later.to_json())
+
+
+WORDS = "substr(md5((i - i % 3)::VARCHAR), 1, 9) || (i % 3)"
+DRAWN = ", ".join(f"'t' || hash(i // 3 * 8 + {k}) % 400" for k in range(8))
+SHARED = f"unnest(['all', 'u' || i, {DRAWN}])"
+
+
+@pytest.mark.parametrize(
+    ("columns", "features", "distance"),
+    [
+        (f"CASE WHEN i % 7 = 0 THEN 'é' ELSE '' END || {WORDS} AS a", {"text": "max(a)"}, ("levenshtein", 2)),
+        (f"{SHARED} AS a", {"set": "a"}, ("jaccard", 0.4)),
+    ],
+)
+def test_many_texts_and_sets_are_joined_by_the_worker(
+    runner: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    columns: str,
+    features: dict[str, Any],
+    distance: tuple[str, float],
+) -> None:
+    monkeypatch.setattr("cluster_assets.planner.MANY_POINTS", 600)
+    raw = write(tmp_path / "a.parquet", columns, 900)
+    asked = {"raw": raw, "features": features, "distance": {"metric": distance[0], "threshold": distance[1]}}
+    found = {}
+    for executor, blocking in (("blocks", {}), ("join", {"blocking": {"type": "join"}})):
+        run = runner(**asked, **blocking, name=f"by_{executor}")
+        metrics = run.run(DAY)["candidates"].manifest.metrics
+        assert metrics["executor"] == executor
+        assert metrics["points"] == 900
+        found[executor] = run.table("candidates", DAY).sort_values(PAIR).reset_index(drop=True)
+    assert len(found["join"]) >= 600
+    assert found["blocks"].equals(found["join"])
+
+
+def test_what_the_worker_declines_is_joined_in_sql(
+    runner: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cluster_assets.planner.MANY_POINTS", 600)
+    monkeypatch.setattr("cluster_assets.stages.list_joins._MOST_TESTS", 10)
+    raw = write(tmp_path / "a.parquet", f"{WORDS} AS a", 900)
+    run = runner(raw=raw, features={"text": "max(a)"}, distance={"metric": "levenshtein", "threshold": 1})
+    metrics = run.run(DAY)["candidates"].manifest.metrics
+    assert metrics["executor"] == "join"
+    assert "more than 10 pairs of points share a key" in metrics["executor_reason"]
+    assert metrics["pairs"] == 900
+
+
+def test_a_named_executor_that_cannot_hold_the_points_says_so(
+    runner: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    little = "cluster_assets.stages.list_joins.memory_to_fill"
+    monkeypatch.setattr(little, lambda limits: limits.memory_mb / 1000)
+    raw = write(tmp_path / "a.parquet", f"{WORDS} AS a", 100)
+    run = runner(
+        raw=raw,
+        features={"text": "max(a)"},
+        distance={"metric": "levenshtein", "threshold": 1},
+        blocking={"type": "blocks"},
+    )
+    with pytest.raises(WorkerCapacityError, match=r"(?s)do not fit into .* raise limits.memory_mb"):
+        run.run(DAY)

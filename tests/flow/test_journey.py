@@ -80,7 +80,7 @@ def test_every_table_in_every_format(
         "--vector", 'max(margin), max("Volume")', "--threshold", "0.9",
     )  # fmt: skip
     cluster_assets("run", "orders", "--day", "2026-02-03")
-    for table in ("points", "members", "candidates", "clusters"):
+    for table in ("points", "members", "candidates", "clusters", "lineage", "profiles", "cluster_features"):
         output = tmp_path / f"{table}{ending}"
         cluster_assets("export", "orders", table, "--day", "2026-02-03", "--output", str(output))
         reader = {".parquet": "read_parquet", ".csv": "read_csv"}.get(ending, "read_json")

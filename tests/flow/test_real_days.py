@@ -99,7 +99,7 @@ def test_every_day(name: str, backend: Backend, events: dict[str, pd.DataFrame])
     assert len(days) == 190
     clustered = 0
     for day in days:
-        for stage in STAGES:
+        for stage in STAGES[:4]:  # what comes after the clusters has tests of its own
             run_day(stage, DayJob(spec, backend, ledger, day))
         tables = {
             table: _read(ledger, stage, table, day)

@@ -206,7 +206,7 @@ def test_a_day_whose_points_do_not_fit_is_refused_with_the_number_that_would(
     runner: Callable[..., Any], source: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raw, _ = source
-    monkeypatch.setattr("cluster_assets.stages.forests.cluster_memory_mb", lambda points: points / 10)
+    monkeypatch.setattr("cluster_assets.stages.forests.cluster_memory_mb", lambda _, points, __: points / 10)
     day = pipeline(runner, raw, limits={"memory_mb": 256})
     with pytest.raises(WorkerCapacityError, match="takes about 360 MiB") as refused:
         day.run(DAY)

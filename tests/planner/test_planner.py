@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from cluster_assets.pipeline_spec import PipelineSpec
-from cluster_assets.planner import DENSE_COMPARISONS, FEW_COMPARISONS, choose_executor, may_certify
+from cluster_assets.planner import (
+    DENSE_COMPARISONS,
+    FEW_COMPARISONS,
+    MANY_POINTS,
+    MOST_MEASURED_POINTS,
+    choose_executor,
+    may_certify,
+)
 
 GEO = {"geo": {"latitude": "max(a)", "longitude": "max(b)"}}
 
@@ -62,13 +69,47 @@ def test_the_kind_decides(features: dict[str, Any], metric: str, executor: str) 
     ],
 )
 def test_a_dense_day_is_not_listed(features: dict[str, Any], metric: str, dense: str) -> None:
-    pipeline, points = spec(features, metric), 100_000
+    pipeline, points = spec(features, metric), MANY_POINTS - 1
     few = DENSE_COMPARISONS * points
     assert choose_executor(pipeline, points, lambda: few).executor == "join"
     choice = choose_executor(pipeline, points, lambda: few + 1)
     assert choice.executor == dense
     assert f"{few + 1:,}" in choice.reason
     assert choose_executor(pipeline, 10, lambda: FEW_COMPARISONS).executor == "join"
+
+
+def test_many_points_of_few_dimensions_are_measured_by_the_worker() -> None:
+    pipeline = spec(vector(2), "euclidean")
+    assert choose_executor(pipeline, MANY_POINTS - 1, lambda: 0).executor == "join"
+    assert choose_executor(pipeline, MANY_POINTS, lambda: 0).executor == "blocks"
+    assert choose_executor(pipeline, MOST_MEASURED_POINTS + 1, lambda: 0).executor == "join"
+    hdbscan = spec(vector(2), "euclidean", "hdbscan")
+    assert choose_executor(hdbscan, MANY_POINTS, lambda: 0).executor == "join"
+    places = spec(GEO, "haversine")
+    assert choose_executor(places, MANY_POINTS, lambda: 0).executor == "blocks"
+    assert choose_executor(places, 10_000_000, lambda: 0).executor == "join", "more than one invocation holds"
+
+
+@pytest.mark.parametrize(
+    ("features", "metric"), [({"text": "max(a)"}, "levenshtein"), ({"set": "a"}, "cosine")]
+)
+def test_texts_and_sets_that_fit_are_measured_by_the_worker(features: dict[str, Any], metric: str) -> None:
+    near = {"metric": metric, "threshold": {"levenshtein": 3, "cosine": 0.4}[metric]}
+    pipeline = spec(features, metric, distance=near)
+    assert choose_executor(pipeline, MANY_POINTS - 1, never).executor == "join"
+    choice = choose_executor(pipeline, MANY_POINTS, never)
+    assert choice.executor == "blocks"
+    assert f"{pipeline.features.kind}s are compared in memory" in choice.reason
+    assert choose_executor(pipeline, 1_000_000, never).executor == "blocks"
+    little = spec(features, metric, distance=near, limits={"memory_mb": 256})
+    assert choose_executor(little, 2_000_000, never).executor == "join", "more than an invocation holds"
+    hdbscan = spec(features, metric, "hdbscan", distance=near)
+    assert choose_executor(hdbscan, MANY_POINTS, never).executor == "join"
+    far = {"metric": metric, "threshold": {"levenshtein": 5, "cosine": 1}[metric]}
+    wide = spec(features, metric, distance=far)
+    assert choose_executor(wide, MANY_POINTS, never).executor == "join", "keys tell few points apart"
+    named = spec(features, metric, distance=near, blocking={"type": "join"})
+    assert choose_executor(named, MANY_POINTS, never).executor == "join"
 
 
 def test_what_the_yaml_names_is_taken() -> None:
@@ -81,7 +122,8 @@ def test_what_the_yaml_names_is_taken() -> None:
     ("features", "metric", "blocking", "told"),
     [
         ({"set": "a"}, "dice", "lsh", "use auto, join"),
-        ({"set": "a"}, "jaccard", "blocks", "use auto, join, lsh"),
+        ({"set": "a"}, "jaccard", "cells", "use auto, join, blocks, lsh"),
+        ({"mixed": {"x": {"number": "avg(a)"}}}, "gower", "blocks", "use auto, join"),
         ({"embedding": "max(a)"}, "euclidean", "join", "use auto, blocks"),
         (vector(4), "euclidean", "cells", "use auto, join, blocks"),
         (vector(2), "cosine", "cells", "use auto, join, blocks"),

@@ -40,6 +40,8 @@ STRUCTURE = {
     "has_probability": True,
     "weighted": True,
     "has_faces": True,
+    "days_back": (0, 1),
+    "events": ("born", "died"),
     "min_is_share": True,
     "max_is_share": False,
 }
@@ -56,13 +58,33 @@ _MIXED = metrics.Comparison(
 _FEATURES = gower.features_of(_MIXED)
 # What differs from the above for one file.
 OWN_STRUCTURE: dict[str, dict[str, object]] = {
+    "checks/rows.sql": {"tables": ("points", "members")},
+    "checks/clusters.sql": {"roles": ("core", "border", "noise")},
+    "histograms/histograms.sql": {
+        "columns": ("n", "m", "s", "t", "c", "la", "lo"),
+        "numbers": ("n", "m"),
+        "sets": ("s",),
+        "texts": ("t",),
+        "categories": ("c",),
+        "places": (("g", "la", "lo"),),
+        "embeddings": (),
+    },
     "segments/lengths.sql": {"rules": rules(2, (0, 1, 4)), "runs": 3},
     "candidates/levenshtein.sql": {"rules": rules(2, (0, 1, 4)), "runs": 3},
     "candidates/gower.sql": {"parts": _FEATURES, "routes": gower.routes_of(_FEATURES, 0.3)},
     "comparisons/gower.sql": {"parts": _FEATURES, "routes": gower.routes_of(_FEATURES, 0.3)},
     "ranges/ranges.sql": {"numbers": ("n",)},
     "tokens/mixed.sql": {"sets": ((2, "s"),)},
+    "report/sampled.sql": {"columns": (("n", "double"), ("s", "array(varchar)"), ("e", "array(double)"))},
     "features/mixed.sql": {"columns": (("n", "double"), ("s", "array(varchar)"), ("c", "varchar"))},
+    "profiles/values.sql": {
+        "parts": (
+            {"kind": "token", "column": "s", "is_set": True},
+            {"kind": "text", "column": "t", "is_set": False},
+        )
+    },
+    "profiles/places.sql": {"parts": ({"latitude": "g_latitude", "longitude": "g_longitude"},)},
+    "profiles/sizes.sql": {"parts": (("s", False), ("t", True))},
 }
 FILLED_FROM_A_CHECKED_TABLE = {"points/sampled.sql", "clusters/bin_points.sql"}
 PARTS = {name for name in FILES if name.startswith("cells/")}

@@ -84,10 +84,9 @@ def read_pairs(reply: Any) -> list[Pair]:
                 *(batch[name].to_pylist() for name in ("point_a", "point_b", "distance")), strict=True
             )
         ]
-        assert rows == sorted(rows)
         assert len(rows) == file.rows
         found += rows
-    return found
+    return sorted(found)
 
 
 def event_of(home: tuple[str, ...], values: Any, output: Path, **given: Any) -> MeasureEvent:
@@ -250,7 +249,8 @@ def test_counting_writes_nothing(folders: Any) -> None:
     ("change", "message"),
     [
         ({"point_count": 3}, "promises 3 points, the files hold 4"),
-        ({"metric": "haversine"}, "unknown metric"),
+        ({"metric": "hamming"}, "unknown metric"),
+        ({"metric": "haversine", "columns": ["x0"]}, "two columns"),
         ({"threshold": -1.0}, "threshold"),
         ({"columns": ["x0", "x9"]}, "no column x9"),
         ({"columns": ["x0", "point_id"]}, "not DOUBLE"),
@@ -274,7 +274,7 @@ def test_values_that_are_no_numbers_are_refused(folders: Any) -> None:
 
 
 def test_memory_does_not_grow_with_the_pairs(folders: Any) -> None:
-    """All 12.5 million pairs of 5,000 points are near: 300 MB of pairs, in files of four million at most."""
+    """All 12.5 million pairs of 5,000 points are near: 300 MB of pairs, in files of about four million."""
     values = np.random.default_rng(9).uniform(0, 1, (5000, 3))
     folder = folders()
     block = write_block(folder / "block.parquet", np.arange(5000), values)
@@ -293,5 +293,5 @@ def test_memory_does_not_grow_with_the_pairs(folders: Any) -> None:
     )
     reply = MeasureReply.from_json(json.loads(done.stdout))
     assert reply.pairs == 5000 * 4999 // 2
-    assert len(reply.files) == 4
+    assert len(reply.files) in (3, 4)
     assert reply.peak_memory_mb < 700

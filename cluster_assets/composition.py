@@ -6,6 +6,8 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cluster_assets.arrivals.announcements import MarkerFiles
+from cluster_assets.arrivals.markers import marker_of
 from cluster_assets.backend import Backend
 from cluster_assets.catalogs.local import LocalCatalog
 from cluster_assets.domain.errors import SpecError
@@ -18,9 +20,10 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Iterator
 
+    from cluster_assets.arrivals.announcements import Announcements
     from cluster_assets.aws.clients import AwsAccount
     from cluster_assets.engines.athena import AthenaEngine
-    from cluster_assets.pipeline_spec import Limits
+    from cluster_assets.pipeline_spec import Limits, PipelineSpec
     from cluster_assets.ports import Catalog, Invoker, ObjectStore, SqlEngine
 
 WORKER_HANDLER = "lambda_worker.handler.handler"
@@ -66,12 +69,42 @@ def sweep_scratch(settings: Settings, before: dt.datetime) -> int:
         return engine.sweep(before)
 
 
+def open_announcements(settings: Settings, spec: PipelineSpec) -> Announcements:
+    """Where the arrivals of a pipeline are announced.
+
+    Raises:
+        SpecError: The queue that the target needs is not set, or the marker lies elsewhere than the target.
+    """
+    marker = marker_of(spec, settings.source_variables, PROJECT_ROOT)
+    on_s3 = marker.template.startswith("s3://")
+    if on_s3 != (settings.target == "aws") or ("://" in marker.template and not on_s3):
+        raise SpecError(
+            f"target {settings.target} cannot see {marker.template}",
+            where=f"{spec.name}: arrivals.marker",
+            remedy="write an s3:// address for target aws, a path of this machine for the others",
+        )
+    if settings.target != "aws":
+        return MarkerFiles(marker)
+    from cluster_assets.arrivals.queue import MarkerQueue
+
+    url = spec.arrivals.queue_url if spec.arrivals is not None else None
+    if url is None and settings.aws_arrivals_queue_url is not None:
+        url = settings.aws_arrivals_queue_url.replace("{pipeline}", spec.name)
+    if url is None:
+        raise SpecError(
+            f"{spec.name} has no queue of arrivals",
+            where="environment or .env",
+            remedy="set CLUSTER_AWS_ARRIVALS_QUEUE_URL, or write arrivals.queue_url",
+        )
+    return MarkerQueue(aws_account(settings).client("sqs", read_timeout_s=20), url, marker)
+
+
 def aws_account(settings: Settings) -> AwsAccount:
     """Region and addresses of `target: aws`."""
     # Here, as all that is imported inside functions below, so that local users do not load boto3.
     from cluster_assets.aws.clients import AwsAccount
 
-    return AwsAccount(settings.aws_region, settings.aws_endpoint_url)
+    return AwsAccount(settings.aws_region, settings.aws_endpoint_url, settings.aws_catalog_id)
 
 
 def _open_engine(settings: Settings, stack: ExitStack) -> SqlEngine:
@@ -130,7 +163,7 @@ def _open_aws(settings: Settings, stack: ExitStack) -> Backend:
         engine=stack.enter_context(_open_athena(settings, account)),
         store=store,
         catalog=catalog,
-        invoker_for=_Invokers(partial(_open_aws_lambda, settings, account), stack),
+        invoker_for=_Invokers(partial(_open_aws_lambda, settings, account, store), stack),
         source_variables=settings.source_variables,
     )
 
@@ -142,8 +175,11 @@ def _open_athena(settings: Settings, account: AwsAccount) -> AthenaEngine:
     config = AthenaConfig(
         work_group=settings.aws_workgroup,
         results_uri=settings.aws_results_uri,
+        results_owner=settings.aws_bucket_owner,
+        kms_key=settings.aws_kms_key,
         database=settings.aws_source_database,
         scratch_database=settings.aws_scratch_database,
+        catalog=settings.aws_data_catalog,
     )
     return AthenaEngine(config, open_clients(config.work_group, parallel=config.parallel, account=account))
 
@@ -168,8 +204,9 @@ def _open_aws_storage(settings: Settings, account: AwsAccount) -> tuple[ObjectSt
     return store, GlueCatalog(account.client("glue"), store, GlueConfig(settings.aws_database))
 
 
-def _open_aws_lambda(settings: Settings, account: AwsAccount, limits: Limits) -> Invoker:
+def _open_aws_lambda(settings: Settings, account: AwsAccount, store: ObjectStore, limits: Limits) -> Invoker:
     from cluster_assets.invokers.aws_lambda import AwsLambda, AwsLambdaConfig
+    from cluster_assets.invokers.long_calls import LongCalls
 
     return AwsLambda(
         account,
@@ -179,6 +216,7 @@ def _open_aws_lambda(settings: Settings, account: AwsAccount, limits: Limits) ->
             memory_mb=limits.memory_mb,
             timeout_s=limits.timeout_s,
             max_concurrency=limits.max_concurrency,
+            long_calls=LongCalls(store),
         ),
     )
 

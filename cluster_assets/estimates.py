@@ -10,6 +10,7 @@ from cluster_assets.domain.digests import digest_of
 from cluster_assets.domain.errors import UpstreamMissingError
 from cluster_assets.domain.prices import AthenaPrice, LambdaPrice, billed_bytes
 from cluster_assets.stages.candidates import CandidatesStage
+from cluster_assets.stages.foresight import SMALL_STATEMENTS
 from cluster_assets.stages.forests import ShardSizes
 from cluster_assets.stages.source import locate_source
 from cluster_assets.stages.way import STAGES
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from cluster_assets.domain.partitions import Day
     from cluster_assets.stages.ledger import Ledger
     from cluster_assets.stages.stage import DayJob, Stage
-
-# Statements of a day that read little: each is billed as the smallest query.
-_SMALL_STATEMENTS = 8
 
 PUBLISHED, TO_COMPUTE = "published", "to compute"
 
@@ -108,7 +106,7 @@ def estimate_day(job: DayJob) -> DayEstimate:
         pairs=pairs,
         pairs_limit=job.spec.limits.max_pairs,
         invocations=1 if shards == 1 else 2 * shards + 2,
-        worker_memory_mb=round(cluster_memory_mb(pairs.points if pairs else 0)),
+        worker_memory_mb=round(_worker_memory_mb(job, pairs)),
         worker_seconds=round(seconds, 3),
         athena_usd=_athena_dollars(stages, scan),
         lambda_usd=LambdaPrice().dollars(memory, seconds, 2 * shards) if runs else 0.0,
@@ -167,6 +165,12 @@ def _number(manifest: Manifest, name: str) -> int | None:
     return int(manifest.metrics[name]) if name in manifest.metrics else None
 
 
+def _worker_memory_mb(job: DayJob, pairs: Pairs | None) -> float:
+    if pairs is None:
+        return cluster_memory_mb(job.spec.algorithm.type, 0, 0)
+    return cluster_memory_mb(job.spec.algorithm.type, pairs.points, pairs.comparisons or 0)
+
+
 def _worker_seconds(job: DayJob, pairs: Pairs | None) -> float:
     """Seconds of the worker were every compared pair near: an upper bound of the model."""
     points, compared = (pairs.points, pairs.comparisons or 0) if pairs else (0, 0)
@@ -187,4 +191,4 @@ def _athena_dollars(stages: dict[str, str], scan: int) -> float:
     if not todo:
         return 0.0
     over_source = sum(name in ("raw", "points") for name in todo) * billed_bytes(scan)
-    return AthenaPrice().dollars(over_source + _SMALL_STATEMENTS * billed_bytes(0))
+    return AthenaPrice().dollars(over_source + SMALL_STATEMENTS * billed_bytes(0))

@@ -12,8 +12,19 @@ import duckdb
 import sqlglot.expressions as exp
 
 from cluster_assets.domain.errors import EngineError, SpecError
-from cluster_assets.domain.tables import CANDIDATES, CLUSTERS, DENDROGRAM, MEMBERS, SCALES, points_contract
-from cluster_assets.stages.published import published_day
+from cluster_assets.domain.tables import (
+    CANDIDATES,
+    CLUSTER_FEATURES,
+    CLUSTERS,
+    DENDROGRAM,
+    LINEAGE,
+    MEMBERS,
+    OVERLAPS,
+    PROFILES,
+    SCALES,
+    points_contract,
+)
+from cluster_assets.stages.published import describing_day, published_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +41,13 @@ TABLES = {
     "candidates": "candidates",
     "clusters": "clusters",
     "dendrogram": "clusters",
+    "lineage": "lineage",
+    "overlaps": "lineage",
+    "profiles": "profiles",
+    "cluster_features": "profiles",
 }
+# Of these stages a day is exported that describes the clusters readers see.
+_DESCRIBING = ("lineage", "profiles")
 _FORMATS = {
     ".parquet": "FORMAT parquet, COMPRESSION zstd",
     ".csv": "FORMAT csv, HEADER true",
@@ -40,7 +57,18 @@ _FORMATS = {
 }
 _SORT_BY = {
     table.name: table.sort_by
-    for table in (points_contract(()), MEMBERS, SCALES, CANDIDATES, CLUSTERS, DENDROGRAM)
+    for table in (
+        points_contract(()),
+        MEMBERS,
+        SCALES,
+        CANDIDATES,
+        CLUSTERS,
+        DENDROGRAM,
+        LINEAGE,
+        OVERLAPS,
+        PROFILES,
+        CLUSTER_FEATURES,
+    )
 }
 
 
@@ -59,7 +87,7 @@ def export_table(ledger: Ledger, table: str, day: Day, output: Path, store: Obje
 
     Raises:
         SpecError: Unknown table or file ending, or the day has no such table.
-        UpstreamMissingError: The day has no clusters yet.
+        UpstreamMissingError: The day has no clusters yet, or nothing describes them.
         EngineError: The file cannot be written, or a data file cannot be read.
     """
     if table not in TABLES:
@@ -70,7 +98,10 @@ def export_table(ledger: Ledger, table: str, day: Day, output: Path, store: Obje
             f"cannot tell the format of {output.name!r}",
             remedy=f"let the file end in one of: {', '.join(_FORMATS)}",
         )
-    manifest = published_day(ledger, day)[TABLES[table]]
+    stage = TABLES[table]
+    manifest = (
+        describing_day(ledger, stage, day) if stage in _DESCRIBING else published_day(ledger, day)[stage]
+    )
     if table not in manifest.tables:
         raise _no_such_table(ledger, day, table, manifest)
     with _local_files(ledger.uris(manifest, table), store) as paths:
@@ -117,7 +148,13 @@ def _query(data: TableData, uris: tuple[str, ...]) -> exp.Select:
         return exp.select(*empty).where(exp.false())
     files = exp.Array(expressions=[exp.Literal.string(uri) for uri in uris])
     keys = [exp.column(name, quoted=True) for name in _SORT_BY[data.name]]
-    return exp.select(*columns).from_(exp.func("read_parquet", files)).order_by(*keys)
+    return exp.select(*columns).from_(_parquet(files)).order_by(*keys)
+
+
+def _parquet(files: exp.Expr) -> exp.Expr:
+    """The rows as they are in the files: a folder `day=…` above them makes no column."""
+    not_of_folders = exp.EQ(this=exp.column("hive_partitioning"), expression=exp.false())
+    return exp.func("read_parquet", files, not_of_folders)
 
 
 def _copy(query: exp.Select, options: str, output: Path) -> int:

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from cluster_assets.algorithm_spec import Algorithm, check_fits
+from cluster_assets.arrivals_spec import Arrivals, marker_in_folder
+from cluster_assets.checks_spec import Checks
 from cluster_assets.distance_spec import (
     LARGEST,
     METRICS_OF,
@@ -27,18 +29,23 @@ from cluster_assets.domain.limits import LAMBDA_MAX_TIMEOUT_S, LAMBDA_MEMORY_MB
 from cluster_assets.domain.partitions import Day, parse_day
 from cluster_assets.expressions import check_predicate, check_table_name, check_type
 from cluster_assets.feature_spec import Features, Geo, Kind, MixedFeature, MixedKind, Scale, TokenLimits
+from cluster_assets.profiles_spec import Profiles
+from cluster_assets.lineage_spec import Lineage
 from cluster_assets.spec_types import ColumnName, DayText, Part, RowExpression
 
 __all__ = [
     "METRICS_OF",
     "Algorithm",
+    "Arrivals",
     "Blocking",
     "BlocksBlocking",
     "Distance",
     "Features",
+    "Freshness",
     "Geo",
     "Kind",
     "Limits",
+    "Lineage",
     "LshBlocking",
     "Metric",
     "MixedFeature",
@@ -101,6 +108,14 @@ class Schedule(Part):
     minute_of_hour: int = Field(0, ge=0, le=59)
 
 
+class Freshness(Part):
+    """When a day is late."""
+
+    within_hours: float = Field(
+        gt=0, le=168, description="Hours after the end of a day, UTC, by which its clusters must be there"
+    )
+
+
 class Limits(Part):
     """What one day may use before it is stopped with a clear error."""
 
@@ -133,7 +148,14 @@ class PipelineSpec(Part):
     algorithm: Algorithm
     blocking: Blocking = Field(default_factory=AutoBlocking)
     schedule: Schedule | None = None
+    arrivals: Arrivals | None = None
+    freshness: Freshness | None = Field(
+        None, description="Left out, a day with a schedule must be there six hours after it"
+    )
     limits: Limits = Field(default_factory=Limits)
+    lineage: Lineage = Field(default_factory=Lineage)
+    profiles: Profiles = Field(default_factory=Profiles)
+    checks: Checks = Field(default_factory=Checks)
 
     # Validators of fields, not of the model, so that an error stands at the line of its key. A part that
     # was refused itself is not in `info.data`.
@@ -199,6 +221,19 @@ class PipelineSpec(Part):
                 f"{algorithm.type}; use auto, {', '.join(possible)}"
             )
         return blocking
+
+    @field_validator("arrivals")
+    @classmethod
+    def _has_a_marker(cls, arrivals: Arrivals | None, info: ValidationInfo) -> Arrivals | None:
+        raw = info.data.get("raw")
+        if arrivals is None or arrivals.marker is not None or raw is None:
+            return arrivals
+        if marker_in_folder(raw.files, raw.partition_column) is None:
+            raise ValueError(
+                "no folder of raw.files is named after the day; write arrivals.marker, such as "
+                "data/{day}/_SUCCESS"
+            )
+        return arrivals
 
     @property
     def first_day(self) -> Day:

@@ -10,7 +10,8 @@ from uuid import uuid4
 import dagster as dg
 import yaml
 
-from cluster_assets.domain.errors import ClusterAssetsError
+from cluster_assets.domain.errors import CheckFailedError, ClusterAssetsError
+from cluster_assets.domain.partitions import parse_day
 from cluster_assets.settings import PROJECT_ROOT
 from cluster_assets.stages.way import STAGE_NAMES
 
@@ -33,6 +34,7 @@ def prepare_home(settings: Settings) -> None:
     # The file in the project folder serves commands without DAGSTER_HOME, for the default home.
     config["storage"]["sqlite"]["base_dir"] = str(home)
     config["compute_logs"]["config"]["base_dir"] = str(home / "storage")
+    config["concurrency"]["runs"] = {"max_concurrent_runs": settings.parallel_runs}
     draft = home / f".dagster.yaml.{uuid4().hex}"
     draft.write_text(yaml.safe_dump(config), encoding="utf-8")
     draft.replace(home / "dagster.yaml")
@@ -41,18 +43,41 @@ def prepare_home(settings: Settings) -> None:
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", EVENTS_PER_WRITE)
 
 
+def prepare_instance(settings: Settings) -> None:
+    """Make Dagster's databases, if they are not there: two processes that make them at once break them."""
+    prepare_home(settings)
+    with dg.DagsterInstance.get() as instance:
+        instance.get_runs_count()
+        instance.get_asset_keys()
+        instance.all_instigator_state()
+
+
 def materialize_days(spec: PipelineSpec, days: Sequence[Day], settings: Settings, *, force: bool) -> None:
     """Bring about each day of all assets, `days_per_run` days a Dagster run, in order.
 
     Raises:
+        CheckFailedError: A blocking check of a day failed; all other days were brought about.
         ClusterAssetsError: A day failed; days finished before it stay published.
     """
     prepare_home(settings)
+    refused: list[CheckFailedError] = []
     with dg.DagsterInstance.get() as instance:
         for start in range(0, len(days), settings.days_per_run):
-            _materialize_range(
-                spec, days[start : start + settings.days_per_run], settings, instance, force=force
-            )
+            part = days[start : start + settings.days_per_run]
+            try:
+                _materialize_range(spec, part, settings, instance, force=force)
+            except CheckFailedError as error:
+                refused.append(error)
+    if refused:
+        raise refused[0]
+
+
+def failed_day(error: BaseException) -> Day | None:
+    """The day that a failed `materialize_days` stopped at, where its error tells."""
+    failure = error if isinstance(error, dg.Failure) else error.__cause__
+    if isinstance(failure, dg.Failure) and "day" in failure.metadata:
+        return parse_day(str(failure.metadata["day"].value))
+    return None
 
 
 def _materialize_range(
@@ -64,6 +89,7 @@ def _materialize_range(
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
         assets = pipeline_assets(spec, settings.days_per_run)
     steps = {f"{spec.name}__{stage}": {"config": {"force": force}} for stage in STAGE_NAMES}
     try:
@@ -78,13 +104,13 @@ def _materialize_range(
             run_config={"ops": steps, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     except dg.Failure as failure:
-        _finish_days_before(failure, spec, days, settings, instance, force=force)
+        _finish_good_days(failure, spec, days, settings, instance, force=force)
         if isinstance(failure.__cause__, ClusterAssetsError):
             raise failure.__cause__ from failure
         raise
 
 
-def _finish_days_before(
+def _finish_good_days(
     failure: dg.Failure,
     spec: PipelineSpec,
     days: Sequence[Day],
@@ -93,8 +119,24 @@ def _finish_days_before(
     *,
     force: bool,
 ) -> None:
-    """Bring the days before the failed one to their end: one bad day must not hold up the good ones."""
-    failed = str(failure.metadata["day"].value) if "day" in failure.metadata else days[0].key
-    good = [day for day in days if day.key < failed]
-    if good:
-        _materialize_range(spec, good, settings, instance, force=force)
+    """Bring the days beside the failed ones to their end: one bad day must not hold up the good ones.
+
+    After a failed check the step went on to the days after it; after another error they were not begun.
+    """
+    told = failure.metadata["failed_days"].value if "failed_days" in failure.metadata else days[0].key
+    failed = str(told).split(",")
+    went_on = isinstance(failure.__cause__, CheckFailedError)
+    good = [day for day in days if day.key not in failed and (went_on or day.key < failed[-1])]
+    for part in _ranges(good):
+        _materialize_range(spec, part, settings, instance, force=force)
+
+
+def _ranges(days: Sequence[Day]) -> list[list[Day]]:
+    """Runs of consecutive days."""
+    parts: list[list[Day]] = []
+    for day in days:
+        if parts and parts[-1][-1].next == day:
+            parts[-1].append(day)
+        else:
+            parts.append([day])
+    return parts

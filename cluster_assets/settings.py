@@ -102,7 +102,20 @@ class Settings(BaseSettings):
         description="Account that must own the bucket; calls to another's are refused",
     )
     aws_kms_key: str | None = Field(
-        None, min_length=1, description="KMS key of the manifests; unset takes the bucket's own encryption"
+        None,
+        min_length=1,
+        description="KMS key of manifests and of what Athena writes; unset takes the encryption of bucket "
+        "and workgroup",
+    )
+    aws_catalog_id: str | None = Field(
+        None,
+        pattern=r"\d{12}",
+        description="Account whose Glue catalog holds the databases; unset takes that of the credentials",
+    )
+    aws_data_catalog: str = Field(
+        "AwsDataCatalog",
+        min_length=1,
+        description="Athena's name of that catalog; another account's is registered under a name of its own",
     )
     aws_database: str = Field(
         "cluster_assets", min_length=1, description="Glue database of the published tables"
@@ -125,7 +138,27 @@ class Settings(BaseSettings):
         min_length=1,
         description="Its version or alias; a run keeps the version that an alias names when it starts",
     )
+    aws_arrivals_queue_url: str | None = Field(
+        None,
+        pattern=r"https?://.*\{pipeline\}",
+        description="SQS queue of the S3 events that announce days, {pipeline} for the pipeline's name: "
+        "each reads a queue of its own. Needed by `arrivals` on `target: aws`",
+    )
+    notify_webhook_url: SecretStr | None = Field(
+        None, description="Where a failed run is told by an HTTP POST; the address counts as a secret"
+    )
+    notify_sns_topic: str | None = Field(
+        None, pattern=r"arn:[\w-]+:sns:.+", description="SNS topic that is told of a failed run"
+    )
+    notify_base_url: str | None = Field(
+        None, pattern=r"https?://.+", description="Address of the Dagster UI, for links in such messages"
+    )
     days_per_run: int = Field(30, ge=1, description="Days a backfill puts into one Dagster run")
+    parallel_runs: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        description="Runs that Dagster's daemon lets run at a time; the others queue",
+    )
     retention_days: float = Field(7, ge=0, description="How long gc keeps what nothing refers to")
 
     @property

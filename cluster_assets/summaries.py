@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from cluster_assets.domain.costs import total_cost
+from cluster_assets.stages.checks import recorded_outcomes
+from cluster_assets.stages.foresight import ATHENA_FORESEEN, LAMBDA_FORESEEN
 from cluster_assets.stages.published import published_day
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cluster_assets.domain.expectations import CheckOutcome
     from cluster_assets.domain.manifests import Manifest, Metric
     from cluster_assets.domain.partitions import Day
     from cluster_assets.stages.ledger import Ledger
@@ -23,7 +29,11 @@ COLUMNS = (
     "noise_ratio",
     "bytes_scanned",
     "seconds",
+    "athena_usd",
+    "lambda_usd",
     "cost_usd",
+    "foreseen_usd",
+    "warnings",
 )
 
 
@@ -35,7 +45,12 @@ class DaySummary:
         excluded: Entities left out because no distance is defined for them.
         noise_ratio: Noise entities per entity, 0..1.
         seconds: Wall time of all stages when they were computed.
-        cost_usd: What the cloud charged; 0 on a laptop.
+        athena_usd: What the queries were billed; 0 on a laptop, as the following are.
+        lambda_usd: What the worker was billed.
+        cost_usd: Both together.
+        foreseen_usd: What was expected before the day was computed.
+        warnings: Checks that failed when the day was published.
+        checks: What every check found then, by stage.
     """
 
     pipeline: str
@@ -50,7 +65,12 @@ class DaySummary:
     noise_ratio: float
     bytes_scanned: int
     seconds: float
+    athena_usd: float
+    lambda_usd: float
     cost_usd: float
+    foreseen_usd: float
+    warnings: int
+    checks: Mapping[str, tuple[CheckOutcome, ...]]
 
     def to_json(self) -> dict[str, Any]:
         """The summary as a JSON object."""
@@ -66,6 +86,10 @@ def summarize_day(ledger: Ledger, day: Day) -> DaySummary:
     manifests = published_day(ledger, day)
     points, candidates, clusters = (manifests[stage] for stage in ("points", "candidates", "clusters"))
     stages = tuple(manifests.values())
+    cost = total_cost(stage.metrics for stage in stages)
+    raw = manifests["raw"].metrics if "raw" in manifests else {}
+    later = {name: ledger.current(name, day) for name in ("lineage", "profiles")}
+    checks = {name: recorded_outcomes(one) for name, one in {**manifests, **later}.items() if one is not None}
     return DaySummary(
         pipeline=ledger.pipeline,
         day=day,
@@ -79,7 +103,12 @@ def summarize_day(ledger: Ledger, day: Day) -> DaySummary:
         noise_ratio=float(_metric(clusters, "noise_ratio")),
         bytes_scanned=sum(int(_metric(stage, "bytes_scanned")) for stage in stages),
         seconds=round(sum(float(_metric(stage, "seconds")) for stage in stages), 3),
-        cost_usd=round(sum(float(stage.metrics.get("cost_usd", 0.0)) for stage in stages), 6),
+        athena_usd=round(cost.athena_usd, 9),
+        lambda_usd=round(cost.lambda_usd, 9),
+        cost_usd=round(cost.total_usd, 9),
+        foreseen_usd=round(sum(float(raw.get(name, 0.0)) for name in (ATHENA_FORESEEN, LAMBDA_FORESEEN)), 9),
+        warnings=sum(not outcome.passed for outcomes in checks.values() for outcome in outcomes),
+        checks=checks,
     )
 
 

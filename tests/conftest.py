@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from athena_lake import Lake
+    from ministack_server import Ministack, MinistackStorage
 
     Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -24,12 +25,20 @@ sys.path.insert(0, str(PROJECT / "tests" / "aws"))  # the Athena wire server is 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--trino", action="store_true", help="start a Trino server and run what needs one")
+    parser.addoption(
+        "--backfill", action="store_true", help="backfill all days of the real data from a browser"
+    )
     parser.addoption("--trino-at", metavar="HOST:PORT", help="with --trino: a server that runs already")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """tests/trino is another suite, `make test-trino`: it is not collected here, rather than skipped."""
-    return True if collection_path == PROJECT / "tests" / "trino" and not config.option.trino else None
+    """Suites of their own, as `make test-trino` is, are not collected here, rather than skipped."""
+    tests = PROJECT / "tests"
+    if collection_path == tests / "trino" and not config.option.trino:
+        return True
+    if collection_path == tests / "browser" / "test_backfill.py" and not config.option.backfill:
+        return True
+    return None
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +71,25 @@ def athena_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
 
     with open_lake(tmp_path_factory.mktemp("athena")) as lake:
         yield lake
+
+
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ministack]:
+    """An emulator of AWS from the environment that `make deploy-venv` makes."""
+    from ministack_server import open_ministack  # only where it is asked for, as above
+
+    venv = PROJECT / os.environ.get("MINISTACK_VENV", ".venv-ministack")
+    assert (venv / "bin" / "ministack").exists(), f"there is no {venv}: make deploy-venv makes it"
+    with open_ministack(venv, tmp_path_factory.mktemp("ministack") / "home") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def ministack_storage(ministack: Ministack) -> MinistackStorage:
+    """Stores and catalogs on it."""
+    from ministack_server import MinistackStorage  # as above
+
+    return MinistackStorage(ministack)
 
 
 @pytest.fixture

@@ -9,21 +9,27 @@ import dagster as dg
 from cluster_assets.assets.candidates import candidates_asset
 from cluster_assets.assets.clusters import clusters_asset
 from cluster_assets.assets.daily import daily_policy
+from cluster_assets.assets.lineage import lineage_asset
 from cluster_assets.assets.points import points_asset
+from cluster_assets.assets.profiles import profiles_asset
 from cluster_assets.assets.raw import raw_asset
+from cluster_assets.assets.report import report_asset
 
 if TYPE_CHECKING:
     from cluster_assets.pipeline_spec import PipelineSpec
 
 
 def pipeline_assets(spec: PipelineSpec, days_per_run: int) -> tuple[dg.AssetsDefinition, ...]:
-    """Raw -> points -> candidates -> clusters."""
+    """Raw -> points -> candidates -> clusters -> lineage -> profiles -> report."""
     policy = daily_policy(spec, days_per_run)
     return (
         raw_asset(spec, policy),
         points_asset(spec, policy),
         candidates_asset(spec, policy),
         clusters_asset(spec, policy),
+        lineage_asset(spec, policy),
+        profiles_asset(spec, policy),
+        report_asset(spec, policy),
     )
 
 

@@ -1,4 +1,4 @@
-"""The command line: `cluster-assets run | show | export | plan | new | sample | doctor | gc`."""
+"""The command line: `cluster-assets run | backfill | show | history | repair | export | plan | new | sample | doctor | gc`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from cluster_assets.settings import load_settings
 # Each command is imported when it is asked for: Dagster alone takes a second, and only `run` needs it.
 COMMANDS = {
     "run": "Materialize days of a pipeline, with progress.",
+    "backfill": "Materialize the missing and stale days of a range, in parallel.",
     "show": "What days came to: entities, points, pairs, clusters, noise, bytes, seconds, cost.",
+    "history": "The life of a cluster: days, sizes, events, parents and children.",
+    "repair": "Bring the days of lineage up to date that are missing or stale.",
     "export": "Write one table of one day as Parquet, CSV or JSON lines.",
     "plan": "What a day would take: bytes, pairs, invocations, memory, price. Runs nothing.",
     "new": "Write the YAML of a pipeline and check it.",

@@ -52,6 +52,17 @@ SCALES = TableContract(
     ),
     sort_by=("dimension",),
 )
+# Beside points: how many entities show a value, in bins that do not depend on the day.
+HISTOGRAMS = TableContract(
+    "histograms",
+    (
+        Column("day", "varchar"),
+        Column("feature", "varchar"),
+        Column("bin", "varchar"),
+        Column("entities", "bigint"),
+    ),
+    sort_by=("feature", "bin"),
+)
 # Scratch of `points`: how many entities of the day show a token, and whether it stays in the sets.
 FREQUENCIES = TableContract(
     "frequencies",
@@ -110,6 +121,170 @@ LABELS_WITH_PROBABILITY = TableContract(
 )
 CLUSTERS_WITH_PROBABILITY = TableContract(
     "clusters", (*CLUSTERS.columns, Column("probability", "double")), sort_by=("entity",)
+)
+
+# What became of the clusters of the previous day; one row a cluster of the day, and one each that died.
+LINEAGE = TableContract(
+    "lineage",
+    (
+        Column("day", "varchar"),
+        Column("cluster", "bigint"),
+        Column("stable_id", "varchar"),
+        Column("event", "varchar"),
+        Column("previous_cluster", "bigint"),
+        Column("shared", "bigint"),
+        Column("jaccard", "double"),
+        Column("previous_day", "varchar"),
+        Column("entities", "bigint"),
+        Column("previous_entities", "bigint"),
+        Column("first_seen", "varchar"),
+        Column("last_seen", "varchar"),
+        Column("evidence", "varchar"),
+        Column("similarity", "double"),
+        Column("parent", "varchar"),
+        Column("successor", "varchar"),
+    ),
+    sort_by=("stable_id",),
+)
+OVERLAPS = TableContract(
+    "overlaps",
+    (
+        Column("cluster", "bigint"),
+        Column("previous_cluster", "bigint"),
+        Column("shared", "bigint"),
+        Column("jaccard", "double"),
+        Column("entities", "bigint"),
+        Column("previous_entities", "bigint"),
+        Column("previous_day", "varchar"),
+        Column("stable_id", "varchar"),
+        Column("previous_stable_id", "varchar"),
+        Column("kept", "double"),
+        Column("share", "double"),
+        Column("similarity", "double"),
+        Column("evidence", "varchar"),
+        Column("relation", "varchar"),
+        Column("day", "varchar"),
+    ),
+    sort_by=("cluster", "previous_day", "previous_cluster"),
+)
+# All that the lineage of the next day needs of the days before it.
+KNOWN = TableContract(
+    "known",
+    (
+        Column("stable_id", "varchar"),
+        Column("last_seen", "varchar"),
+        Column("cluster", "bigint"),
+        Column("entities", "bigint"),
+        Column("first_seen", "varchar"),
+    ),
+    sort_by=("stable_id",),
+)
+# Scratch of `lineage`: what the clusters of a day have in common with those of the days it remembers.
+_TWO_CLUSTERS = (
+    Column("days_back", "bigint"),
+    Column("previous_cluster", "bigint"),
+    Column("cluster", "bigint"),
+)
+SHARED_ENTITIES = TableContract(
+    "shared_entities",
+    (Column("day", "varchar"), *_TWO_CLUSTERS, Column("shared", "bigint")),
+    sort_by=("days_back", "previous_cluster", "cluster"),
+)
+SHARED_FEATURES = TableContract(
+    "shared_features",
+    (*_TWO_CLUSTERS, Column("similarity", "double")),
+    sort_by=("days_back", "previous_cluster", "cluster"),
+)
+CLUSTER_PAIRS = TableContract(
+    "pairs",
+    (
+        Column("cluster", "bigint"),
+        Column("entities", "bigint"),
+        Column("stable_id", "varchar"),
+        Column("previous_day", "varchar"),
+        Column("previous_cluster", "bigint"),
+        Column("previous_entities", "bigint"),
+        Column("shared", "bigint"),
+        Column("jaccard", "double"),
+        Column("kept", "double"),
+        Column("share", "double"),
+        Column("similarity", "double"),
+        Column("evidence", "varchar"),
+    ),
+    sort_by=("cluster", "previous_day", "previous_cluster"),
+)
+
+
+# One row a cluster and one for noise, cluster -1. The day is the partition, as of all tables.
+PROFILES = TableContract(
+    "profiles",
+    (
+        Column("cluster", "bigint"),
+        Column("stable_id", "varchar"),
+        Column("first_seen", "varchar"),
+        Column("last_seen", "varchar"),
+        Column("entities", "bigint"),
+        Column("points", "bigint"),
+        Column("core_entities", "bigint"),
+        Column("border_entities", "bigint"),
+        Column("share", "double"),
+        Column("medoid", "varchar"),
+        Column("medoid_point", "bigint"),
+        Column("exemplars", "array(varchar)"),
+        Column("cohesion", "double"),
+        Column("cohesion_basis", "varchar"),
+        Column("cohesion_points", "bigint"),
+        Column("separation", "double"),
+        Column("separation_basis", "varchar"),
+        Column("separation_points", "bigint"),
+    ),
+    sort_by=("cluster",),
+)
+# What tells a cluster from its day: columns that a kind does not have are null.
+CLUSTER_FEATURES = TableContract(
+    "cluster_features",
+    (
+        Column("cluster", "bigint"),
+        Column("kind", "varchar"),
+        Column("rank", "bigint"),
+        Column("feature", "varchar"),
+        Column("value", "varchar"),
+        Column("entities", "bigint"),
+        Column("share", "double"),
+        Column("day_share", "double"),
+        Column("lift", "double"),
+        Column("mean", "double"),
+        Column("day_mean", "double"),
+        Column("day_spread", "double"),
+        Column("zscore", "double"),
+        Column("latitude", "double"),
+        Column("longitude", "double"),
+        Column("radius_m", "double"),
+    ),
+    sort_by=("cluster", "kind", "rank"),
+)
+# Scratch of `profiles`: what the worker measured.
+MEDOIDS = TableContract(
+    "medoids",
+    (
+        Column("cluster", "bigint"),
+        Column("rank", "bigint"),
+        Column("point_id", "bigint"),
+        Column("distance", "double"),
+        Column("cohesion", "double"),
+        Column("points", "bigint"),
+    ),
+    sort_by=("cluster", "rank"),
+)
+SILHOUETTES = TableContract(
+    "silhouettes",
+    (
+        Column("point_id", "bigint"),
+        Column("cluster", "bigint"),
+        Column("weight", "bigint"),
+        Column("silhouette", "double"),
+    ),
+    sort_by=("cluster", "point_id"),
 )
 
 

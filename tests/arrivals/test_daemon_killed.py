@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from arrival_daemon import Lake
 
+pytestmark = pytest.mark.long
+
 PROJECT = Path(__file__).resolve().parents[2]
 FIRST_DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
 LAST = "2026-01-04"

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from athena_lake import Lake
 
+pytestmark = pytest.mark.long
+
 DAY = parse_day("2026-01-01")
 TABLES = {"points": "points", "members": "points", "candidates": "candidates", "clusters": "clusters"}
 

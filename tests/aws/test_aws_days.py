@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from cluster_assets.domain.manifests import Manifest
 
+pytestmark = pytest.mark.long
+
 TABLES = {"points": "points", "members": "points", "candidates": "candidates", "clusters": "clusters"}
 
 

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
     Match = Callable[[Call], bool]
 
+pytestmark = pytest.mark.long
+
 SLOW_DOWN = (503, "<Error><Code>SlowDown</Code><Message>Reduce your request rate</Message></Error>")
 RATE_EXCEEDED = (400, '{"__type": "ThrottlingException", "message": "Rate exceeded"}')
 NO_ROOM = (429, '{"__type": "TooManyRequestsException", "Reason": "ConcurrentInvocationLimitExceeded"}')

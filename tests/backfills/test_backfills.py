@@ -28,6 +28,8 @@ from cluster_assets.stages.ledger import Ledger
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.long
+
 DAYS = tuple(days_between(parse_day("2026-01-01"), parse_day("2026-01-05")))
 ATTRIBUTES: dict[str, Any] = {
     "name": "visits",

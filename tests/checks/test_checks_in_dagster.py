@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from cluster_assets.pipeline_spec import PipelineSpec
 
+pytestmark = pytest.mark.long
+
 YAML = """\
 type: cluster_assets.components.ClusteringPipeline
 attributes:

@@ -19,6 +19,8 @@ from cluster_assets.settings import PACKAGED_DEFS, load_settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.long
+
 PROGRAM = Path(__file__).with_name("pooled_run.py")
 TIMEOUT_S = 240
 

@@ -24,7 +24,9 @@ def invoke(*arguments: str) -> str:
 def test_a_day_before_it_is_run(home: Path) -> None:
     write_sample(SampleConfig(output=home / "lake", first_day=parse_day("2013-03-04"), days=1, entities=200))
     told = json.loads(invoke("plan", "attackers", "--day", "2013-03-04", "--format", "json"))
-    assert told["stages"] == dict.fromkeys(("raw", "points", "candidates", "clusters"), "to compute")
+    assert told["stages"] == dict.fromkeys(
+        ("raw", "points", "candidates", "clusters", "lineage", "profiles", "report"), "to compute"
+    )
     assert 0 < told["bytes_to_scan"] < told["source_bytes"]
     assert told["pairs"] is None
     table = invoke("plan", "origins", "--day", "2013-03-04")

@@ -26,7 +26,7 @@ attributes:
   distance: {metric: euclidean, threshold: 1}
   algorithm: {type: dbscan, min_samples: 2}
 """
-STAGES = ("raw", "points", "candidates", "clusters")
+STAGES = ("raw", "points", "candidates", "clusters", "lineage", "profiles", "report")
 DEMOS = ("attackers", "origins", "behaviours")
 
 

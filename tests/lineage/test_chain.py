@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from cluster_assets.stages.lineage import LineageWork
     from cluster_assets.stages.stage import DayJob, StageOutput
 
+pytestmark = pytest.mark.long
+
 DAYS = tuple(f"2026-01-0{number}" for number in range(1, 7))
 DRIFT = {
     "2026-01-01": clusters_of("abcd", "efgh"),

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from cluster_assets.domain.partitions import Day
 
+pytestmark = pytest.mark.long
+
 DAYS = tuple(days_between(parse_day("2013-03-03"), parse_day("2013-03-14")))
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     MakeDays = Callable[..., Days]
 
+pytestmark = pytest.mark.long
+
 DAY, NEXT = "2026-01-01", "2026-01-02"
 # Twelve entities in three groups of four, and one alone; the next day the last group is gone.
 ROWS = """

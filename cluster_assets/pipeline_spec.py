@@ -29,8 +29,8 @@ from cluster_assets.domain.limits import LAMBDA_MAX_TIMEOUT_S, LAMBDA_MEMORY_MB
 from cluster_assets.domain.partitions import Day, parse_day
 from cluster_assets.expressions import check_predicate, check_table_name, check_type
 from cluster_assets.feature_spec import Features, Geo, Kind, MixedFeature, MixedKind, Scale, TokenLimits
-from cluster_assets.profiles_spec import Profiles
 from cluster_assets.lineage_spec import Lineage
+from cluster_assets.profiles_spec import Profiles
 from cluster_assets.spec_types import ColumnName, DayText, Part, RowExpression
 
 __all__ = [

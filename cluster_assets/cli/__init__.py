@@ -1,4 +1,4 @@
-"""The command line: `cluster-assets run | backfill | show | history | repair | export | plan | new | sample | doctor | gc`."""
+"""The command line: `cluster-assets run | backfill | show | history | export | plan | new | doctor | …`."""
 
 from __future__ import annotations
 

@@ -7,3 +7,4 @@ SELECT
     CAST(count(*) AS BIGINT) AS "rows"
 FROM {{ name }}
 {% endfor %}
+ORDER BY name

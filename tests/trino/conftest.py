@@ -119,7 +119,17 @@ def same(one: Any, other: Any, *, loosely: bool) -> bool:
     if isinstance(one, tuple | list) and isinstance(other, tuple | list):
         pairs = zip(one, other, strict=False)
         return len(one) == len(other) and all(same(a, b, loosely=loosely) for a, b in pairs)
+    if isinstance(one, str) and isinstance(other, str) and one != other:
+        return _doubles(one) is not None and same(_doubles(one), _doubles(other), loosely=loosely)
     return type(one) is type(other) and bool(one == other)
+
+
+def _doubles(text: str) -> list[float] | None:
+    """Doubles written one after the other; the text of one is not the same everywhere (docs/engines.md)."""
+    try:
+        return [float(part) for part in text.split(" ")]
+    except ValueError:
+        return None
 
 
 def _by_partition(result: UnloadResult) -> list[tuple[str | None, list[str]]]:

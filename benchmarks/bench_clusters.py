@@ -183,7 +183,8 @@ def run_cores(event: dict[str, Any]) -> NDArray[np.int64]:
     common = {"version": VERSION, "points": event["points"], "point_count": event["point_count"]}
     degrees = [f"{shard}.degrees" for shard in event["shards"]]
     asked = [
-        common | {"operation": "degrees", "candidates": [shard], "output": output}
+        # Every point stands for one entity: the stage does not let each shard read the weights.
+        common | {"operation": "degrees", "points": [], "candidates": [shard], "output": output}
         for shard, output in zip(event["shards"], degrees, strict=True)
     ]
     cores = {"operation": "cores", "degrees": degrees, "min_samples": MIN_SAMPLES}

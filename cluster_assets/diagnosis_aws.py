@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from cluster_assets.aws.faults import Cause, Exhausted, Patience, call_aws, cause_of_call
 from cluster_assets.aws.glue_types import glue_type
+from cluster_assets.catalogs.glue_tables import PARTITION
 from cluster_assets.composition import aws_account, open_storage
 from cluster_assets.domain.errors import (
     CatalogError,
@@ -174,10 +175,12 @@ def _latest_tables(ledger: Ledger, stage: str) -> Mapping[str, TableData]:
 
 
 def _check_columns(found: Mapping[str, Any], columns: Iterable[Column], where: str) -> None:
-    described = {one["Name"]: one["Type"] for one in found["StorageDescriptor"]["Columns"]}
+    # A column that partitions the table is told apart from the others, see catalogs/glue_tables.py.
+    shown = [*found["StorageDescriptor"]["Columns"], *found.get("PartitionKeys", ())]
+    described = {one["Name"]: one["Type"] for one in shown}
     for column in columns:
         told = described.get(column.name.lower())
-        if told != glue_type(column.type):
+        if column.name != PARTITION and told != glue_type(column.type):
             raise CatalogError(
                 f"its column {column.name} is {told or 'missing'}, the data have {column.type}",
                 where=where,

@@ -19,6 +19,7 @@ import package
 def handler(event, context):
     return {"ok": True, "clusters": 2, "noise_entities": event["point_count"] - 5}
 """,
+    "lambda_worker/kernel.py": b"def loaded(): return True",
     "lambda_worker/contract.py": b"""
 class ClusterEvent:
     def __init__(self, points, candidates, point_count, output, algorithm):

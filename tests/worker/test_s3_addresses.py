@@ -31,7 +31,8 @@ class FakeS3:
         self.copies.append(Path(filename))
         Path(filename).write_bytes(self.objects[bucket, key])
 
-    def upload_file(self, filename: str, bucket: str, key: str) -> None:
+    def upload_file(self, filename: str, bucket: str, key: str, ExtraArgs: Any) -> None:  # noqa: N803
+        assert ExtraArgs == {}, "no key and no owner is set"
         self.copies.append(Path(filename))
         self.objects[bucket, key] = Path(filename).read_bytes()
 

@@ -48,7 +48,7 @@ def find_cores(event: CoresEvent, batch_rows: int = BATCH_ROWS) -> CoresReply:
                 raise InputError(f"{address} holds no degrees of the {event.point_count} points")
             np.add.at(degrees, ids, found)
     is_core = degrees >= event.min_samples
-    rows, written = write_columns(event.output, ("point_id",), _where(is_core))
+    rows, written = write_columns(event.output, ("point_id",), core_blocks(is_core))
     return CoresReply(ok=True, rows=rows, bytes=written)
 
 
@@ -88,7 +88,12 @@ def _touched(degrees: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], ND
             yield ids + start, block.take(ids)
 
 
-def _where(is_core: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int64]]]:
+def core_blocks(is_core: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int64]]]:
+    """The ids of core points, ascending, as columns to write.
+
+    Args:
+        is_core: Shape (points,).
+    """
     for start in range(0, len(is_core), BLOCK_IDS):
         ids = np.flatnonzero(is_core[start : start + BLOCK_IDS])
         if len(ids):

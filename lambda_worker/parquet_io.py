@@ -44,13 +44,6 @@ _LABELS_SCHEMA = Schema(
     ]
 )
 _PROBABILITY = Field("probability", DataType.float64(), nullable=False)
-_PAIRS_SCHEMA = Schema(
-    [
-        Field("point_a", DataType.int64(), nullable=False),
-        Field("point_b", DataType.int64(), nullable=False),
-        Field("distance", DataType.float64(), nullable=False),
-    ]
-)
 
 
 def read_bigints(
@@ -145,22 +138,6 @@ def bigint_columns(
     return tuple(_values(batch, column, address) for column in columns)
 
 
-def write_pairs(
-    address: str, point_a: NDArray[np.int64], point_b: NDArray[np.int64], distance: NDArray[np.float64]
-) -> int:
-    """Write `point_a, point_b, distance` as zstd Parquet; equal pairs give equal bytes.
-
-    Returns:
-        The size of the file in bytes.
-    """
-    with written_whole(address) as path:
-        batches = _pair_batches(point_a, point_b, distance)
-        reader = RecordBatchReader.from_batches(_PAIRS_SCHEMA, batches)
-        # Distances hardly repeat: without dictionaries writing takes half the time (measured).
-        write_parquet(reader, path, compression="zstd(1)", dictionary_enabled=False, skip_arrow_metadata=True)
-        return path.stat().st_size
-
-
 def write_labels(address: str, labels: Labels) -> int:
     """Write `point_id, cluster, role` in point order as zstd Parquet; equal labels give equal bytes.
 
@@ -174,15 +151,6 @@ def write_labels(address: str, labels: Labels) -> int:
         reader = RecordBatchReader.from_batches(schema, _label_batches(labels, schema))
         write_parquet(reader, path, compression="zstd(3)", skip_arrow_metadata=True)
         return path.stat().st_size
-
-
-def _pair_batches(
-    point_a: NDArray[np.int64], point_b: NDArray[np.int64], distance: NDArray[np.float64]
-) -> Iterator[RecordBatch]:
-    for start in range(0, len(point_a), BATCH_ROWS):
-        rows = slice(start, start + BATCH_ROWS)
-        columns = [Array.from_numpy(column[rows]) for column in (point_a, point_b, distance)]
-        yield RecordBatch.from_arrays(columns, schema=_PAIRS_SCHEMA)
 
 
 def _label_batches(labels: Labels, schema: Schema) -> Iterator[RecordBatch]:

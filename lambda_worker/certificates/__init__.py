@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
 from lambda_worker.certificates.cells import certify_cells
 from lambda_worker.certificates.counted import certify_by_count
 from lambda_worker.certificates.points import read_weighted_points
 from lambda_worker.contract.certificates import CertifyReply
+from lambda_worker.degrees import core_blocks
 from lambda_worker.forests.files import write_columns
 from lambda_worker.measure.pairs import PairFiles
-from lambda_worker.union_find import BLOCK_IDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
-
     from lambda_worker.certificates.points import Certificate, WeightedPoints
     from lambda_worker.contract.certificates import CertifyEvent
 
@@ -34,7 +29,7 @@ def certify(event: CertifyEvent) -> CertifyReply:
     certificate = _certificate(points, event)
     files = PairFiles(event.pairs, event.max_pairs)
     files.write_listed(certificate.pairs())
-    cores, core_bytes = write_columns(event.cores, ("point_id",), _blocks(np.flatnonzero(certificate.core)))
+    cores, core_bytes = write_columns(event.cores, ("point_id",), core_blocks(certificate.core))
     return CertifyReply(
         ok=True,
         files=tuple(files.files),
@@ -52,8 +47,3 @@ def _certificate(points: WeightedPoints, event: CertifyEvent) -> Certificate:
         return by_cells
     with threadpool_limits(limits=1, user_api="blas"):
         return certify_by_count(points, event.metric, event.threshold, event.min_samples)
-
-
-def _blocks(ids: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.intp]]]:
-    for start in range(0, len(ids), BLOCK_IDS):
-        yield (ids[start : start + BLOCK_IDS],)

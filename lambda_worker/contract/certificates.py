@@ -8,9 +8,6 @@ from typing import Any, ClassVar
 from lambda_worker.contract.measure import MeasuredFile
 from lambda_worker.contract.messages import Event, Reply, count_from
 
-MOST_AXES = 3
-"""Dimensions of a certificate: a cell has too many neighbours in more."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertifyEvent(Event):

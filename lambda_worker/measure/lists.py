@@ -13,7 +13,7 @@ from lambda_worker.contract import InputError
 from lambda_worker.parquet_io import bigint_columns, read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from arro3.core import Array, Schema
     from numpy.typing import NDArray
@@ -123,14 +123,13 @@ def read_sets(addresses: tuple[str, ...], column: str, fits: Callable[[int, int,
         sets, tokens, size = sets + len(batch_ids), tokens + len(bounds) - 1, size + len(text)
         if not fits(sets, tokens, size):
             raise TooLargeError
+    text, bounds = _joined(texts, np.uint8), _ends(widths, tokens)
     count, number = _joined(sizes, np.int64), _joined(ids, np.int64)
     order, number = _by_id(number)
     starts = np.cumsum(count) - count
     if order is not None:
         starts, count = starts.take(order), count.take(order)
-    bounds = np.zeros(tokens + 1, np.int64)
-    np.cumsum(_joined(widths, np.int32), out=bounds[1:])
-    return TokenSets(number, starts, count, _joined(texts, np.uint8), bounds)
+    return TokenSets(number, starts, count, text, bounds)
 
 
 def _read(addresses: tuple[str, ...], column: str, wanted: str) -> Iterator[tuple[NDArray[np.int64], Array]]:
@@ -164,7 +163,23 @@ def _by_id(ids: Ids) -> tuple[NDArray[np.intp] | None, Ids]:
     return order, ids.take(order)
 
 
-def _joined(parts: Sequence[NDArray[Any]], kind: type[np.integer]) -> NDArray[Any]:
-    if len(parts) == 1:
-        return np.ascontiguousarray(parts[0], kind)
-    return np.concatenate(parts).astype(kind, copy=False) if parts else np.empty(0, kind)
+def _joined(parts: list[NDArray[Any]], kind: type[np.integer]) -> NDArray[Any]:
+    """The parts end to end; each is let go once it is copied, so that little is held twice."""
+    end = sum(len(part) for part in parts)
+    whole = np.empty(end, kind)
+    while parts:
+        part = parts.pop()
+        whole[end - len(part) : end] = part
+        end -= len(part)
+    return whole
+
+
+def _ends(widths: list[NDArray[np.int32]], count: int) -> NDArray[np.int64]:
+    """0, and where each item of such a width ends; shape (count + 1,)."""
+    ends, last = np.zeros(count + 1, np.int64), 0
+    for part in widths:
+        here = ends[last : last + len(part) + 1]
+        np.cumsum(part, out=here[1:])
+        here[1:] += here[0]
+        last += len(part)
+    return ends

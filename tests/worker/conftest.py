@@ -1,8 +1,10 @@
-"""Days as files: points and candidate pairs written the way an SQL engine leaves them."""
+"""Days as SQL engines leave them in files, the kernel with its twin, and what k-means samples."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import arro3.io
@@ -10,11 +12,15 @@ import numpy as np
 import pytest
 from arro3.core import Array, RecordBatch
 
+from lambda_worker.centroids import sampling
 from lambda_worker.contract import VERSION
+from lambda_worker.kernel import VARIABLE, loaded
+
+sys.path.insert(0, str(Path(__file__).parent))  # what several tests share are modules beside them
+from component_days import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 
 def write_table(path: Path, **columns: Any) -> str:
@@ -87,3 +93,32 @@ def _read_labels(path: Path) -> tuple[Any, Any, list[str]]:
 def read_labels() -> Callable[[Path], tuple[Any, Any, list[str]]]:
     """Reads a labels file into (point ids, clusters, roles)."""
     return _read_labels
+
+
+@pytest.fixture(params=["on", "off"])
+def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The kernel, and its twin in numpy."""
+    monkeypatch.setenv(VARIABLE, request.param)
+    if request.param == "on" and loaded() is None:
+        pytest.skip("no compiler built the kernel on this machine: its twin is all there is")
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def new_table(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Table]:
+    """Makes a day of vectors in a fresh folder."""
+
+    def make(points: int = 200, *, seed: int = 0, reach: float = 0.06) -> Table:
+        rng = np.random.default_rng(seed)
+        weights = rng.integers(1, 4, points)
+        return Table(tmp_path_factory.mktemp("day"), rng.random((points, 2)), weights, reach, seed)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def small_samples() -> Iterator[None]:
+    """The first centres of k-means are chosen from fewer points than there are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sampling, "_MOST_POINTS", 8)
+        yield

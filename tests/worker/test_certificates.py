@@ -9,29 +9,18 @@ import arro3.io
 import numpy as np
 import pytest
 from arro3.core import Array, RecordBatch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import DBSCAN
 
 from lambda_worker.contract import ClusterEvent, ClusterReply
 from lambda_worker.contract.certificates import CertifyEvent, CertifyReply
 from lambda_worker.handler import handler
-from lambda_worker.kernel import VARIABLE, loaded
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 METRICS = ("euclidean", "manhattan", "chebyshev")
-
-
-@pytest.fixture(scope="module", params=["on", "off"])
-def kernel(request: pytest.FixtureRequest) -> Any:
-    """The kernel, and its twin in numpy."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(VARIABLE, request.param)
-        if request.param == "on" and loaded() is None:
-            pytest.skip("no compiler built the kernel on this machine: its twin is all there is")
-        yield request.param
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +96,8 @@ def days(draw: st.DrawFn) -> tuple[Any, Any, dict[str, Any]]:
 
 
 @given(day=days())
-@settings(max_examples=250, deadline=None)
+# The kernel is switched for all examples at once.
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_clusters_are_those_of_all_near_pairs(
     kernel: str, folder: Path, day: tuple[Any, Any, dict[str, Any]]
 ) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import arro3.io
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
 from sklearn.neighbors import NearestNeighbors
+from written_columns import read_bytes, read_columns
 
 from lambda_worker.contract import InputError
 from lambda_worker.contract.hierarchies import (
@@ -66,11 +66,6 @@ class Shards:
         points, distances = read_columns(event.output, "point_id", "core_distance")
         assert reply.rows == len(points)
         return points, distances, event.output
-
-
-def read_columns(path: Any, *names: str) -> list[Any]:
-    batches = list(arro3.io.read_parquet(str(path)))
-    return [np.concatenate([np.empty(0), *(batch[name].to_numpy() for batch in batches)]) for name in names]
 
 
 @st.composite
@@ -169,11 +164,6 @@ def test_no_more_rows_are_kept_than_are_needed(new_day: Callable[[], Any]) -> No
     kept = read_columns(Shards(folder, 5).keep(name), "point_id", "distance", "weight")
     # Point 2 is enough by itself; of point 0, all that is at distance 2 is one row.
     assert [column.tolist() for column in kept] == [[0, 0, 1, 3], [1.0, 2.0, 0.5, 2.0], [1, 5, 5, 1]]
-
-
-def read_bytes(path: str) -> bytes:
-    with open(path, "rb") as file:  # noqa: PTH123  # addresses are texts
-        return file.read()
 
 
 def test_points_that_are_known_are_left_alone(new_day: Callable[[], Any]) -> None:

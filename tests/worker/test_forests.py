@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import DBSCAN
+from written_columns import read_bytes
 
 from lambda_worker.contract import (
     VERSION,
@@ -193,11 +194,6 @@ def test_a_merged_forest_has_the_same_bytes_for_every_split(new_day: Callable[[]
         merged = reduce(split, tuple(forests[::-1]), algorithm, small, algorithm)
         assert read_bytes(merged) == read_bytes(expected)
         assert read_bytes(reduce(split, (merged,), "again", small, algorithm)) == read_bytes(expected)
-
-
-def read_bytes(path: str) -> bytes:
-    with open(path, "rb") as file:  # noqa: PTH123  # addresses are texts
-        return file.read()
 
 
 @pytest.mark.parametrize("algorithm", ["connected_components", "dbscan", "single_linkage"])

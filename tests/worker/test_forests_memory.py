@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from peak_process import peak_mb
 
 from lambda_worker.contract import DendrogramEvent, ForestEvent
 from lambda_worker.contract.memory import cluster_memory_mb, dendrogram_memory_mb, forest_memory_mb
@@ -18,10 +16,6 @@ if TYPE_CHECKING:
 
 POINTS = 800_000
 PAIRS = 2_000_000
-PROGRAM = (
-    "import json, sys; from lambda_worker.handler import handler; "
-    "print(json.dumps(handler(json.load(sys.stdin), None)))"
-)
 
 
 @pytest.fixture(scope="module")
@@ -40,21 +34,11 @@ def day(new_day: Callable[[], Any]) -> Any:
     return day
 
 
-def peak(event: dict[str, Any]) -> float:
-    answer = subprocess.run(
-        [sys.executable, "-c", PROGRAM], input=json.dumps(event), capture_output=True, text=True, check=True
-    )
-    reply = json.loads(answer.stdout)
-    assert reply["ok"], reply["error"]
-    peak_mb: float = reply["peak_memory_mb"]
-    return peak_mb
-
-
 def test_a_spanning_forest_takes_what_is_predicted(day: Any) -> None:
     event = ForestEvent(
         kind="spanning", candidates=tuple(day.candidates), point_count=POINTS, output=str(day.output)
     )
-    assert peak(event.to_json()) == pytest.approx(forest_memory_mb("spanning", POINTS, PAIRS), rel=0.25)
+    assert peak_mb(event.to_json()) == pytest.approx(forest_memory_mb("spanning", POINTS, PAIRS), rel=0.25)
 
 
 def test_border_attachments_take_what_is_predicted(day: Any) -> None:
@@ -66,17 +50,17 @@ def test_border_attachments_take_what_is_predicted(day: Any) -> None:
         cores=tuple(day.cores),
     )
     predicted = forest_memory_mb("spanning", POINTS, PAIRS, day.attachments)
-    assert peak(event.to_json()) == pytest.approx(predicted, rel=0.25)
+    assert peak_mb(event.to_json()) == pytest.approx(predicted, rel=0.25)
 
 
 def test_a_minimum_forest_and_its_dendrogram_take_what_is_predicted(day: Any) -> None:
     forest = str(day.folder / "minimum.parquet")
     event = ForestEvent(kind="minimum", candidates=tuple(day.candidates), point_count=POINTS, output=forest)
-    assert peak(event.to_json()) == pytest.approx(forest_memory_mb("minimum", POINTS, PAIRS), rel=0.25)
+    assert peak_mb(event.to_json()) == pytest.approx(forest_memory_mb("minimum", POINTS, PAIRS), rel=0.25)
     drawn = DendrogramEvent(
         forests=(forest,), point_count=POINTS, output=str(day.folder / "dendrogram.parquet")
     )
-    assert peak(drawn.to_json()) == pytest.approx(dendrogram_memory_mb(POINTS, POINTS), rel=0.25)
+    assert peak_mb(drawn.to_json()) == pytest.approx(dendrogram_memory_mb(POINTS, POINTS), rel=0.25)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +71,7 @@ def test_a_minimum_forest_and_its_dendrogram_take_what_is_predicted(day: Any) ->
 def test_labels_take_what_is_predicted(day: Any, algorithm: dict[str, Any]) -> None:
     parameters = {"threshold": 0.5} if algorithm["type"] == "single_linkage" else {}
     predicted = cluster_memory_mb(algorithm["type"], POINTS, PAIRS)
-    assert peak(day.event(**algorithm, **parameters)) == pytest.approx(predicted, rel=0.25)
+    assert peak_mb(day.event(**algorithm, **parameters)) == pytest.approx(predicted, rel=0.25)
 
 
 def test_memory_does_not_follow_the_pairs(day: Any) -> None:
@@ -97,4 +81,4 @@ def test_memory_does_not_follow_the_pairs(day: Any) -> None:
     many = ForestEvent(
         kind="spanning", candidates=tuple(day.candidates * 3), point_count=POINTS, output=str(day.output)
     )
-    assert peak(many.to_json()) < 1.1 * peak(few.to_json())
+    assert peak_mb(many.to_json()) < 1.1 * peak_mb(few.to_json())

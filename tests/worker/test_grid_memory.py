@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import arro3.io
 import numpy as np
 import pytest
 from arro3.core import Array, RecordBatch
+from peak_process import answer
 
 from lambda_worker.contract import MeasureEvent
 from lambda_worker.contract.certificates import CertifyEvent
 from lambda_worker.contract.memory import grid_memory_mb, grid_points_within
-from lambda_worker.kernel import VARIABLE, loaded
+from lambda_worker.kernel import loaded
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 POINTS = 800_000
-PROGRAM = (
-    "import json, sys; from lambda_worker.handler import handler; "
-    "print(json.dumps(handler(json.load(sys.stdin), None)))"
-)
 
 
 @pytest.fixture(scope="module", params=[2, 3])
@@ -42,17 +35,8 @@ def day(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     return folder, dimensions
 
 
-def peak(event: dict[str, Any], kernel: str = "on") -> float:
-    answer = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        input=json.dumps(event),
-        env={**os.environ, VARIABLE: kernel},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    reply = json.loads(answer.stdout)
-    assert reply["ok"], reply["error"]
+def peak(event: dict[str, Any]) -> float:
+    reply = answer(event, kernel="on")
     assert reply["pairs"] > POINTS // 2
     peak_mb: float = reply["peak_memory_mb"]
     return peak_mb

@@ -2,297 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field, replace
-from itertools import chain, pairwise
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import arro3.io
 import numpy as np
 import pytest
+from hdbscan_days import Points, Split, new_run, points_of, scattered, splits
+from hdbscan_recursion import mutual_reachability, plain_hdbscan
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy.cluster.hierarchy import linkage
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
-from scipy.spatial.distance import pdist, squareform
+from scipy.sparse.csgraph import minimum_spanning_tree
 from sklearn.cluster import HDBSCAN
+from written_columns import read_bytes
 
-from lambda_worker.contract import ForestEvent
-from lambda_worker.contract.hierarchies import CoreDistancesEvent, HdbscanEvent, HdbscanReply, NeighboursEvent
-from lambda_worker.forests import reduce_shard
 from lambda_worker.handler import handler
-from lambda_worker.hierarchy.core_distances import find_core_distances, keep_neighbours
-from lambda_worker.hierarchy.hdbscan import cluster_hierarchy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-@dataclass(frozen=True)
-class Points:
-    """Weighted points, by the matrix of their distances."""
-
-    distance: Any
-    weights: Any
-
-    @property
-    def entities(self) -> Any:
-        """The point of each entity."""
-        return np.repeat(np.arange(len(self.weights)), self.weights)
-
-    def pairs(self, radius: float, apart: Any) -> Any:
-        """Pairs at most the radius apart, of different components."""
-        near = np.triu(self.distance <= radius, 1) & (apart[:, None] != apart[None, :])
-        return np.argwhere(near)
-
-
-def points_of(places: Any, weights: Any) -> Points:
-    places = np.asarray(places, np.float64)
-    if len(places) == 1:
-        return Points(np.zeros((1, 1)), np.asarray(weights[:1], np.int64))
-    return Points(squareform(pdist(places)), np.asarray(weights[: len(places)], np.int64))
-
-
-@dataclass(frozen=True)
-class Split:
-    """How the pairs of a level are cut into shards, and how little a worker may hold."""
-
-    shards: int = 1
-    rows: int = 1 << 16
-    merge: bool = False
-    spans: int = 1
-    seed: int = 0
-
-
-splits = st.builds(
-    Split,
-    st.sampled_from([1, 2, 7]),
-    st.sampled_from([3, 1 << 16]),
-    st.booleans(),
-    st.sampled_from([1, 3]),
-    st.integers(0, 2**16),
-)
-
-
-@dataclass
-class Run:
-    """A day that is clustered level by level, the way a stage does it."""
-
-    folder: Any
-    points: Points
-    algorithm: dict[str, Any]
-    split: Split = field(default_factory=Split)
-    cores: tuple[str, ...] = ()
-    forests: tuple[str, ...] = ()
-    names: int = 0
-
-    def path(self, name: str) -> str:
-        self.names += 1
-        return str(self.folder.folder / f"{name}-{self.names}.parquet")
-
-    def until_final(self, radius: float) -> tuple[HdbscanReply, list[Any]]:
-        """Levels of doubling radius; the last reply, and its labels and probabilities."""
-        apart = np.arange(len(self.points.weights))
-        for _ in range(60):
-            self.add_level(radius, apart)
-            reply, columns, apart = self.cluster(radius)
-            if reply.final:
-                return reply, columns
-            radius *= 2
-        raise AssertionError(reply.undecided)
-
-    def add_level(self, radius: float, apart: Any) -> None:
-        pairs = self.points.pairs(radius, apart)
-        distance = self.points.distance[pairs[:, 0], pairs[:, 1]]
-        order = np.random.default_rng(self.split.seed).permutation(len(pairs))
-        shards = [
-            self.folder.add_pairs(pairs[part], distance[part])
-            for part in np.array_split(order, self.split.shards)
-        ]
-        self.find_cores(shards)
-        self.find_forests(shards)
-
-    def find_cores(self, shards: list[str]) -> None:
-        day, rows = self.folder, self.split.rows
-        common = {"points": tuple(day.points), "point_count": day.point_count, "known": self.cores}
-        common["min_samples"] = self.samples
-        neighbours = []
-        for shard in shards:
-            event = NeighboursEvent(candidates=(shard,), output=self.path("neighbours"), **common)
-            assert keep_neighbours(NeighboursEvent.from_json(event.to_json()), rows, rows).ok
-            neighbours.append(event.output)
-        ends = np.linspace(0, day.point_count, self.split.spans + 1).astype(int).tolist()
-        found = []
-        for span in pairwise(ends):
-            name = self.path("cores")
-            event = CoreDistancesEvent(neighbours=tuple(neighbours), output=name, span=span, **common)
-            assert find_core_distances(CoreDistancesEvent.from_json(event.to_json()), rows, rows).ok
-            found.append(name)
-        self.cores += tuple(found)
-
-    def find_forests(self, shards: list[str]) -> None:
-        self.forests += tuple(self.reduce((shard,)) for shard in shards)
-        if self.split.merge:
-            self.forests = (self.reduce(self.forests[::-1]),)
-
-    def reduce(self, files: tuple[str, ...]) -> str:
-        event = ForestEvent(
-            kind="minimum",
-            candidates=files,
-            point_count=self.folder.point_count,
-            output=self.path("forest"),
-            core_distances=self.cores,
-        )
-        assert reduce_shard(ForestEvent.from_json(event.to_json()), self.split.rows, self.split.rows).ok
-        return event.output
-
-    def event(self, radius: float) -> HdbscanEvent:
-        return HdbscanEvent(
-            points=tuple(self.folder.points),
-            forests=self.forests,
-            core_distances=self.cores,
-            point_count=self.folder.point_count,
-            algorithm={"type": "hdbscan", **self.algorithm},
-            threshold=radius,
-            output=str(self.folder.output),
-            components=str(self.folder.folder / "components.parquet"),
-        )
-
-    def cluster(self, radius: float) -> tuple[HdbscanReply, list[Any], Any]:
-        event = HdbscanEvent.from_json(self.event(radius).to_json())
-        reply = cluster_hierarchy(event, self.split.rows, self.split.rows)
-        columns = read_columns(event.output, "point_id", "cluster", "probability")
-        assert np.array_equal(columns[0], np.arange(len(self.points.weights)))
-        (apart,) = read_columns(event.components, "component")
-        return reply, columns[1:], apart
-
-    @property
-    def samples(self) -> int:
-        samples: int = self.algorithm.get("min_samples") or self.algorithm["min_cluster_size"]
-        return samples
-
-
-def read_columns(path: Any, *names: str) -> list[Any]:
-    batches = list(arro3.io.read_parquet(str(path)))
-    return [np.concatenate([np.empty(0), *(batch[name].to_numpy() for batch in batches)]) for name in names]
-
-
-def new_run(new_day: Callable[[], Any], points: Points, split: Split | None = None, **algorithm: Any) -> Run:
-    folder = new_day()
-    folder.add_points(np.arange(len(points.weights)), points.weights)
-    return Run(folder, points, algorithm, split or Split())
-
-
-def mutual_reachability(points: Points, samples: int) -> Any:
-    """Of all entities; the diagonal is 0."""
-    entities = points.entities
-    distance = points.distance[np.ix_(entities, entities)]
-    core = np.sort(distance, axis=1)[:, samples - 1]
-    reach = np.maximum(np.maximum(core[:, None], core[None, :]), distance)
-    np.fill_diagonal(reach, 0)
-    return reach
-
-
-@dataclass
-class Cluster:
-    """A cluster of the plain recursion."""
-
-    above: Cluster | None
-    birth: float
-    members: Any
-    leaves: dict[int, float] = field(default_factory=dict)
-    below: list[Cluster] = field(default_factory=list)
-
-    @property
-    def stability(self) -> float:
-        stays = [*self.leaves.values(), *(one.birth for one in self.below for _ in one.members)]
-        return math.fsum(0.0 if end == self.birth else end - self.birth for end in stays)
-
-    @property
-    def end(self) -> float:
-        return max([*self.leaves.values(), *(one.birth for one in self.below)])
-
-    def all(self) -> list[Cluster]:
-        return [self, *(deeper for one in self.below for deeper in one.all())]
-
-
-def grow(reach: Any, size: int, cluster: Cluster) -> Cluster:
-    """Take a cluster apart, at one distance after the other."""
-    members = cluster.members
-    while True:
-        inside = reach[np.ix_(members, members)]
-        if len(members) == 1:
-            return cluster
-        height = linkage(squareform(inside, checks=False), "single")[-1, 2]
-        _, part = connected_components(csr_array(inside < height), directed=False)
-        parts = [members[part == k] for k in range(part.max() + 1)]
-        density = 1 / height if height > 0 else math.inf
-        large = [one for one in parts if len(one) >= size]
-        for one in parts:
-            if len(one) < size:
-                cluster.leaves |= dict.fromkeys(one.tolist(), density)
-        if len(large) != 1:
-            cluster.below = [grow(reach, size, Cluster(cluster, density, one)) for one in large]
-            return cluster
-        members = large[0]
-
-
-def best_below(cluster: Cluster) -> tuple[float, list[Cluster]]:
-    """Excess of mass at or below a cluster; days on which rounding decides are left out."""
-    sums, chosen = (
-        zip(*(best_below(one) for one in cluster.below), strict=True) if cluster.below else ((), ())
-    )
-    below, own = math.fsum(sums), cluster.stability
-    assume(below == 0 or math.inf in (below, own) or abs(below - own) > 1e-9 * (below + own))
-    return (below, list(chain(*chosen))) if below > own else (own, [cluster])
-
-
-def choose(root: Cluster, algorithm: dict[str, Any]) -> list[Cluster]:
-    single, epsilon = algorithm["allow_single_cluster"], algorithm["cluster_selection_epsilon"]
-    if algorithm["cluster_selection_method"] == "leaf":
-        chosen = [one for one in root.all() if not one.below and one is not root]
-    elif single:
-        chosen = best_below(root)[1]
-    else:
-        chosen = list(chain(*(best_below(one)[1] for one in root.below)))
-    if epsilon == 0 or chosen == [root]:
-        return chosen
-    lifted = {id(one): one for one in (lift(one, root, epsilon, single=single) for one in chosen)}
-    return list(lifted.values())
-
-
-def lift(cluster: Cluster, root: Cluster, epsilon: float, *, single: bool) -> Cluster:
-    assume(all(abs(1 / one.birth - epsilon) > 1e-9 for one in root.all() if 0 < one.birth < math.inf))
-    if 1 / cluster.birth >= epsilon:
-        return cluster
-    while cluster.above is not root and cluster.above is not None:
-        cluster = cluster.above
-        if 1 / cluster.birth > epsilon:
-            return cluster
-    return root if single else cluster
-
-
-def plain_hdbscan(points: Points, algorithm: dict[str, Any]) -> tuple[Any, Any]:
-    """Labels and probabilities of all entities: equal distances merge at once, whatever the order."""
-    size = algorithm["min_cluster_size"]
-    samples = algorithm["min_samples"] or size
-    count = int(points.weights.sum())
-    labels, probability = np.full(count, -1), np.zeros(count)
-    if count < samples or count == 1:
-        return labels, probability
-    root = grow(mutual_reachability(points, samples), size, Cluster(None, 0.0, np.arange(count)))
-    chosen = choose(root, algorithm)
-    epsilon = algorithm["cluster_selection_epsilon"]
-    for number, cluster in enumerate(chosen):
-        end = cluster.end
-        for one in cluster.all():
-            for entity, density in one.leaves.items():
-                if cluster is root and density < (1 / epsilon if epsilon else end):
-                    continue
-                labels[entity] = number
-                probability[entity] = 1.0 if density == math.inf else min(density, end) / end
-    return labels, probability
 
 
 def same_clusters(one: Any, two: Any) -> bool:
@@ -320,21 +46,6 @@ algorithms = st.fixed_dictionaries(
         "allow_single_cluster": st.booleans(),
     }
 )
-
-
-@st.composite
-def scattered(draw: Any) -> Points:
-    """Clumps of points in 1 to 8 dimensions, on a fine or a coarse grid, some of them heavy."""
-    dimensions = draw(st.integers(1, 8))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    count = draw(st.integers(1, 36))
-    centres = rng.uniform(-6, 6, (draw(st.integers(1, 4)), dimensions))
-    places = centres[rng.integers(0, len(centres), count)] + rng.normal(0, 1, (count, dimensions))
-    if draw(st.booleans()):
-        places = np.unique(np.round(places), axis=0)
-        rng.shuffle(places)
-    heaviest = draw(st.sampled_from([1, 1, 3, 9]))
-    return points_of(places, rng.integers(1, heaviest + 1, count))
 
 
 @settings(max_examples=80, deadline=None)
@@ -412,11 +123,6 @@ def test_equal_pairs_give_equal_bytes(new_day: Callable[[], Any], shards: int) -
         assert reply.contested
     assert files[0] == files[1]
     assert files[0][1] == files[0][2]
-
-
-def read_bytes(path: Any) -> bytes:
-    with open(path, "rb") as file:  # noqa: PTH123  # addresses are texts
-        return file.read()
 
 
 def test_an_early_end_gives_the_labels_of_a_late_one(new_day: Callable[[], Any]) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from peak_process import answer_and_imports
 
 from lambda_worker.contract import ForestEvent
 from lambda_worker.contract.hierarchies import CoreDistancesEvent, HdbscanEvent, NeighboursEvent
@@ -27,12 +25,6 @@ if TYPE_CHECKING:
 POINTS = 600_000
 PAIRS = 2_400_000
 SHARDS = 2
-PROGRAM = (
-    "import json, sys; from lambda_worker.handler import handler; "
-    "reply = handler(json.load(sys.stdin), None); "
-    "heavy = {'scipy', 'sklearn', 'pandas', 'pyarrow', 'duckdb', 'dagster', 'boto3', 'joblib'}; "
-    "print(json.dumps([reply, sorted(heavy & {name.partition('.')[0] for name in sys.modules})]))"
-)
 
 
 @pytest.fixture(scope="module")
@@ -50,17 +42,9 @@ def day(new_day: Callable[[], Any]) -> Any:
 
 
 def answer(event: Event) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        input=json.dumps(event.to_json()),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    reply, heavy = json.loads(done.stdout)
-    assert reply["ok"], reply["error"]
+    reply, heavy = answer_and_imports(event.to_json())
     assert heavy == []
-    return dict(reply)
+    return reply
 
 
 def test_each_step_takes_what_is_predicted(day: Any) -> None:

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from peak_process import answer
 
 from lambda_worker.contract.joins import JoinEvent
 from lambda_worker.contract.memory import set_join_memory_mb, text_join_memory_mb
-from lambda_worker.kernel import VARIABLE, loaded
+from lambda_worker.kernel import loaded
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PROGRAM = (
-    "import json, sys; from lambda_worker.handler import handler; "
-    "print(json.dumps(handler(json.load(sys.stdin), None)))"
-)
 needs_kernel = pytest.mark.skipif(
     loaded() is None, reason="the model is of the kernel; without a compiler there is none"
 )
@@ -39,16 +32,7 @@ def peak(points: Path, select: str, **about: Any) -> float:
         memory_mb=10**6,
         **about,
     )
-    answer = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        input=json.dumps(event.to_json()),
-        env={**os.environ, VARIABLE: "on"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    reply = json.loads(answer.stdout)
-    assert reply["ok"], reply["error"]
+    reply = answer(event.to_json(), kernel="on")
     assert not reply["declined"]
     peak_mb: float = reply["peak_memory_mb"]
     return peak_mb

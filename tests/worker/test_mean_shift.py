@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from same_clusters import renumbered
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist
 from sklearn.cluster import MeanShift
@@ -105,12 +106,6 @@ def labelling(
         cluster_all=cluster_all,
         output=str(folder / "labels.parquet"),
     )
-
-
-def renumbered(labels: Any) -> Any:
-    """Clusters in the order in which they come; noise stays -1."""
-    numbers: dict[int, int] = {}
-    return np.array([-1 if k < 0 else numbers.setdefault(int(k), len(numbers)) for k in labels])
 
 
 def make_day(seed: int, points: int, dimensions: int, kind: str, heaviest: int) -> Day:

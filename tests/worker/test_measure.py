@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +11,7 @@ import pytest
 from arro3.core import Array, RecordBatch, list_array
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from peak_process import answer
 
 from lambda_worker.contract import MeasureEvent, MeasureReply
 from lambda_worker.handler import handler
@@ -279,19 +276,7 @@ def test_memory_does_not_grow_with_the_pairs(folders: Any) -> None:
     folder = folders()
     block = write_block(folder / "block.parquet", np.arange(5000), values)
     event = event_of((block,), values, folder, threshold=9.0)
-    program = (
-        "import json, sys; from lambda_worker.handler import handler; "
-        "print(json.dumps(handler(json.load(sys.stdin), None)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        input=json.dumps(event.to_json()),
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ,
-    )
-    reply = MeasureReply.from_json(json.loads(done.stdout))
+    reply = MeasureReply.from_json(answer(event.to_json()))
     assert reply.pairs == 5000 * 4999 // 2
     assert len(reply.files) in (3, 4)
     assert reply.peak_memory_mb < 700

@@ -8,26 +8,16 @@ import arro3.io
 import numpy as np
 import pytest
 from arro3.core import Array, RecordBatch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import BallTree
 
 from lambda_worker.contract import MeasureEvent, MeasureReply
 from lambda_worker.handler import handler
-from lambda_worker.kernel import VARIABLE, loaded
 from lambda_worker.measure.globe import EARTH_RADIUS_M
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.fixture(scope="module", params=["on", "off"])
-def kernel(request: pytest.FixtureRequest) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(VARIABLE, request.param)
-        if request.param == "on" and loaded() is None:
-            pytest.skip("no compiler built the kernel on this machine: its twin is all there is")
-        yield request.param
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +86,8 @@ def places(draw: st.DrawFn) -> tuple[Any, float]:
 
 
 @given(day=places())
-@settings(max_examples=200, deadline=None)
+# The kernel is switched for all examples at once.
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_pairs_equal_brute_force(kernel: str, folder: Path, day: tuple[Any, float]) -> None:
     degrees, threshold = day
     assert pairs_of(measure(folder, degrees, threshold)) == brute(degrees, threshold)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,122 +10,16 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
+from optics_days import Day, Split, days, extraction, make_day, order_day, splits
+from same_clusters import renumbered
 from sklearn.cluster import OPTICS
 
 from lambda_worker.components import optics
-from lambda_worker.components.files import write_table
-from lambda_worker.components.optics_bins import order_bin
 from lambda_worker.components.optics_clusters import extract_clusters, read_plot
-from lambda_worker.contract import VERSION, ContractError, InputError
-from lambda_worker.contract.reachability import ExtractEvent, OrderEvent
-from lambda_worker.handler import handler
 from lambda_worker.parquet_io import read_features
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-@dataclass(frozen=True)
-class Day:
-    """Points, each of some entities."""
-
-    vectors: Any  # shape (points, dimensions)
-    weights: Any  # shape (points,)
-    threshold: float
-    min_samples: int
-
-    @property
-    def near(self) -> tuple[Any, Any]:
-        """Pairs within the threshold, and their distance: squares added up by dimension."""
-        squared = np.zeros((len(self.vectors),) * 2)
-        for column in self.vectors.T:
-            squared += (column[:, None] - column[None, :]) ** 2
-        distance = np.sqrt(squared)
-        pairs = np.argwhere(np.triu(distance <= self.threshold, 1))
-        return pairs, distance[pairs[:, 0], pairs[:, 1]]
-
-    def components(self) -> Any:
-        pairs, _ = self.near
-        size = len(self.vectors)
-        graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (size, size))
-        return connected_components(graph, directed=False)[1]
-
-    def truth(self, **options: Any) -> Any:
-        """scikit-learn on all entities, those of a point side by side."""
-        rows = np.repeat(self.vectors, self.weights, axis=0)
-        with warnings.catch_warnings(), np.errstate(divide="ignore"):
-            warnings.filterwarnings("ignore", message="All reachability values are inf")
-            return OPTICS(
-                min_samples=self.min_samples,
-                max_eps=self.threshold,
-                algorithm="kd_tree",
-                n_jobs=1,
-                **options,
-            ).fit(rows)
-
-
-@dataclass(frozen=True)
-class Split:
-    """How a day reaches the worker."""
-
-    bins: int = 1
-    files: int = 1
-    batch: int = 1 << 16
-    seed: int = 0
-
-
-def order_day(day: Day, folder: Path, split: Split) -> list[str]:
-    """Write the bins of a day in any order and draw their plots."""
-    rng = np.random.default_rng(split.seed)
-    pairs, distance = day.near
-    component = day.components()
-    of_component = rng.integers(0, split.bins, component.max() + 1)
-    outputs = []
-    for number in range(split.bins):
-        ids = rng.permutation(np.flatnonzero(of_component[component] == number))
-        rows = rng.permutation(np.flatnonzero(of_component[component[pairs[:, 0]]] == number))
-        event = OrderEvent(
-            points=tuple(
-                write_table(str(address), {"point_id": part, "weight": day.weights[part]}) and str(address)
-                for address, part in cut(folder / f"points-{number}", ids, split.files)
-            ),
-            candidates=tuple(
-                write_table(
-                    str(address),
-                    {"point_a": pairs[part, 0], "point_b": pairs[part, 1], "distance": distance[part]},
-                )
-                and str(address)
-                for address, part in cut(folder / f"pairs-{number}", rows, split.files)
-            ),
-            point_count=len(ids),
-            min_samples=day.min_samples,
-            output=str(folder / f"plot-{number}.parquet"),
-        )
-        reply = order_bin(event, split.batch)
-        assert reply.ok
-        assert reply.pairs == len(rows)
-        outputs.append(event.output)
-    return [outputs[k] for k in rng.permutation(len(outputs))]
-
-
-def cut(stem: Path, rows: Any, files: int) -> list[tuple[Path, Any]]:
-    return [
-        (stem.with_name(f"{stem.name}-{k}.parquet"), part)
-        for k, part in enumerate(np.array_split(rows, files))
-    ]
-
-
-def extraction(day: Day, plots: list[str], folder: Path, **options: Any) -> ExtractEvent:
-    return ExtractEvent(
-        plots=tuple(plots),
-        point_count=len(day.weights),
-        threshold=day.threshold,
-        min_samples=day.min_samples,
-        output=str(folder / "labels.parquet"),
-        **options,
-    )
 
 
 def rows_of(day: Day, plot: Any) -> dict[str, Any]:
@@ -154,46 +47,6 @@ def by_majority(day: Day, labels: Any, ordering: Any) -> Any:
         of_point = [int(labels[row]) for row in ordering if point[row] == one]
         chosen.append(max(of_point, key=of_point.count))
     return np.array(chosen)
-
-
-def renumbered(labels: Any) -> Any:
-    """Clusters in the order in which they come; noise stays -1."""
-    numbers: dict[int, int] = {}
-    return np.array([-1 if k < 0 else numbers.setdefault(int(k), len(numbers)) for k in labels])
-
-
-def vectors_of(seed: int, shape: tuple[int, int], kind: str) -> Any:
-    rng = np.random.default_rng(seed)
-    if kind == "grid":
-        return rng.integers(0, 5, shape).astype(float)
-    if kind == "line":
-        return np.cumsum(rng.integers(0, 3, shape), axis=0).astype(float)
-    centres = rng.normal(scale=3, size=(4, shape[1]))
-    return centres[rng.integers(0, 4, shape[0])] + rng.normal(size=shape)
-
-
-def make_day(seed: int, points: int, dimensions: int, kind: str, heaviest: int) -> Day:
-    """A threshold that leaves several components, and weights of which most are 1."""
-    rng = np.random.default_rng(seed + 1)
-    vectors = vectors_of(seed, (points, dimensions), kind)
-    weights = np.where(rng.random(points) < 0.6, 1, rng.integers(1, heaviest + 1, points))
-    threshold = float(rng.choice([1.0, 1.5, 2.0, 3.0]))
-    least = int(rng.integers(2, 7))
-    weights[0] += max(0, least - weights.sum())  # scikit-learn refuses fewer entities than min_samples
-    return Day(vectors, weights, threshold, least)
-
-
-days = st.builds(
-    make_day,
-    st.integers(0, 2**20),
-    st.integers(1, 45),
-    st.integers(1, 8),
-    st.sampled_from(["grid", "line", "blobs"]),
-    st.sampled_from([1, 3, 30]),
-)
-splits = st.builds(
-    Split, st.sampled_from([1, 2, 7]), st.integers(1, 3), st.sampled_from([1, 7, 1 << 16]), st.integers(0, 99)
-)
 
 
 @settings(max_examples=80, deadline=None)
@@ -364,82 +217,3 @@ def test_a_plot_file_has_its_columns(new_day: Callable[[], Any]) -> None:
         [-1, 0, 0, -1],
     ]
     assert distances.tolist() == [[-1.0, 0.0, 1.0, -1.0], [0.0, 0.0, 1.0, -1.0]]
-
-
-def test_the_handler_answers_both_events(new_day: Callable[[], Any], read_labels: Any) -> None:
-    folder = new_day()
-    folder.add_points([7, 3, 5], [1, 4, 1])
-    folder.add_pairs([(3, 5)], [0.5])
-    plot, labels = str(folder.folder / "plot.parquet"), str(folder.output)
-    body = {
-        "version": VERSION,
-        "operation": "order",
-        "points": folder.points,
-        "candidates": folder.candidates,
-    }
-    reply = handler({**body, "point_count": 3, "min_samples": 4, "output": plot}, None)
-    assert (reply["ok"], reply["rows"], reply["core_points"], reply["runs"]) == (True, 4, 2, 2)
-    body = {"version": VERSION, "operation": "extract", "plots": [plot], "threshold": 1.0, "min_samples": 4}
-    reply = handler({**body, "point_count": 3, "output": labels}, None)
-    assert not reply["ok"]
-    assert "point 7" in reply["error"] or "not one of 3 points" in reply["error"]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"min_samples": 1}, "min_samples"),
-        ({"xi": 1.0}, "xi"),
-        ({"eps": 3.0}, "eps"),
-        ({"cluster_method": "leaf"}, "cluster_method"),
-        ({"min_cluster_size": 1}, "min_cluster_size"),
-        ({"predecessor_correction": 1}, "predecessor_correction"),
-        ({"threshold": 0}, "threshold"),
-    ],
-)
-def test_bad_parameters_are_refused(change: dict[str, Any], message: str) -> None:
-    body = {"version": VERSION, "plots": [], "point_count": 0, "threshold": 2.0, "min_samples": 5}
-    with pytest.raises(ContractError, match=message):
-        ExtractEvent.from_json({**body, "output": "/tmp/x", **change})  # noqa: S108
-
-
-def test_plots_that_are_not_of_the_day_are_refused(new_day: Callable[[], Any]) -> None:
-    folder = new_day().folder
-    day = Day(np.array([[0.0], [1.0], [9.0]]), np.array([2, 1, 1]), 1.5, 2)
-    plots = order_day(day, folder, Split(2, seed=1))
-    event = extraction(day, plots, folder)
-    with pytest.raises(InputError, match="do not hold point"):
-        extract_clusters(replace(event, plots=()))
-    with pytest.raises(InputError, match="an event twice"):
-        extract_clusters(replace(event, plots=event.plots * 2))
-    with pytest.raises(InputError, match="not one of"):
-        extract_clusters(replace(event, point_count=event.point_count - 1))
-
-
-@pytest.mark.parametrize(
-    ("points", "pairs", "message"),
-    [
-        ([(0, 1), (0, 1)], [], "comes twice"),
-        ([(0, 1), (1, 0)], [], "weight below 1"),
-        ([(0, 1), (1, 1)], [(0, 2)], "not in the bin"),
-        ([(0, 1), (1, 1)], [(1, 0)], "not a < b"),
-    ],
-)
-def test_bad_bins_are_refused(
-    new_day: Callable[[], Any], points: list[tuple[int, int]], pairs: list[tuple[int, int]], message: str
-) -> None:
-    folder = new_day()
-    folder.add_points(*zip(*points, strict=True))
-    if pairs:
-        folder.add_pairs(pairs)
-    event = OrderEvent(
-        points=tuple(folder.points),
-        candidates=tuple(folder.candidates),
-        point_count=len(points),
-        min_samples=2,
-        output=str(folder.output),
-    )
-    with pytest.raises(InputError, match=message):
-        order_bin(event)
-    with pytest.raises(InputError, match="promises"):
-        order_bin(replace(event, point_count=9))

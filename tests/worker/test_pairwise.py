@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 from sklearn.metrics.pairwise import haversine_distances
+from wagner_fischer import levenshtein
 
 import lambda_worker.components.edits
 from cluster_assets import metrics
@@ -134,17 +135,6 @@ def test_distances_are_those_of_scipy_and_scikit_learn() -> None:
     assert pairwise(Features("geo", rows=degrees), "haversine") == pytest.approx(metres, rel=1e-9, abs=1e-6)
 
 
-def edits(one: str, other: str) -> int:
-    """The matrix of Wagner and Fischer, row by row."""
-    above = list(range(len(other) + 1))
-    for i, x in enumerate(one, 1):
-        row = [i]
-        for j, y in enumerate(other, 1):
-            row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (x != y)))
-        above = row
-    return above[-1]
-
-
 @pytest.mark.parametrize("many", [-1, 4, 10**9])
 def test_texts_of_all_lengths_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: int) -> None:
     """From nothing to a hundred characters; equal ends, and texts within others; in one portion or many."""
@@ -166,7 +156,7 @@ def test_texts_of_all_lengths_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     _, features = read_points((address,), ("point_id",), "text", ("text",))
     monkeypatch.setattr(lambda_worker.components.edits, "_MANY", many)
     monkeypatch.setattr(lambda_worker.components.edits, "_PAIRS", 50)
-    expected = [[edits(one, other) for other in made] for one in made]
+    expected = [[levenshtein(one, other) for other in made] for one in made]
     assert pairwise(features, "levenshtein").tolist() == expected
 
 

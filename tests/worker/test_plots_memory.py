@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from peak_process import answer, peak_mb
 
 from lambda_worker.components.files import write_table
 from lambda_worker.contract.mean_shift import ClimbEvent, PeaksEvent
@@ -25,23 +23,6 @@ if TYPE_CHECKING:
 
 POINTS = 80_000
 NEAR = 8
-PROGRAM = (
-    "import json, sys; from lambda_worker.handler import handler; "
-    "print(json.dumps(handler(json.load(sys.stdin), None)))"
-)
-
-
-def answer(event: Any) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        input=json.dumps(event.to_json()),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    reply: dict[str, Any] = json.loads(done.stdout)
-    assert reply["ok"], reply["error"]
-    return reply
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +48,14 @@ def test_a_plot_and_its_clusters_take_what_is_predicted(day: Path) -> None:
         min_samples=5,
         output=str(day / "plot"),
     )
-    reply = answer(event)
+    reply = answer(event.to_json())
     predicted = order_memory_mb(POINTS, (POINTS - NEAR) * NEAR)
     assert reply["peak_memory_mb"] == pytest.approx(predicted, rel=0.25)
     extract = ExtractEvent(
         plots=(event.output,), point_count=POINTS, threshold=9.0, min_samples=5, output=str(day / "labels")
     )
     predicted = extract_memory_mb(POINTS, POINTS // 3, 2)
-    assert answer(extract)["peak_memory_mb"] == pytest.approx(predicted, rel=0.25)
+    assert peak_mb(extract.to_json()) == pytest.approx(predicted, rel=0.25)
 
 
 def test_climbs_and_peaks_take_what_is_predicted(day: Path) -> None:
@@ -85,7 +66,7 @@ def test_climbs_and_peaks_take_what_is_predicted(day: Path) -> None:
         threshold=6.0,
         output=str(day / "peaks"),
     )
-    reply = answer(event)
+    reply = answer(event.to_json())
     assert reply["peak_memory_mb"] == pytest.approx(climb_memory_mb(POINTS, 2), rel=0.25)
     last = PeaksEvent(
         points=event.points,
@@ -97,4 +78,4 @@ def test_climbs_and_peaks_take_what_is_predicted(day: Path) -> None:
         output=str(day / "labels"),
     )
     predicted = peaks_memory_mb(POINTS, reply["rows"], 2)
-    assert answer(last)["peak_memory_mb"] == pytest.approx(predicted, rel=0.25)
+    assert peak_mb(last.to_json()) == pytest.approx(predicted, rel=0.25)

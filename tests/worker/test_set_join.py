@@ -35,12 +35,6 @@ TOKENS = st.sampled_from(
 needs_kernel = pytest.mark.skipif(loaded() is None, reason="without a compiler the twin is all there is")
 
 
-@pytest.fixture(params=["on", "off"])
-def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv(VARIABLE, request.param)
-    return str(request.param)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("sets")
@@ -209,7 +203,7 @@ def test_what_is_too_much_is_declined_or_refused(folder: Path, kernel: str) -> N
     refused = handler(event(points, 200, 0.7, folder, max_pairs=50), None)
     assert refused["error_type"] == "PairLimitError"
     assert "promises 201 points" in handler(event(points, 201, 0.7, folder), None)["error"]
-    if kernel == "on" and loaded() is not None:
+    if kernel == "on":
         crowded = handler(event(points, 200, 0.7, folder, max_tests=100), None)
         assert "share a key" in crowded["declined"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import arro3.io
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,6 +13,7 @@ from scipy.cluster.hierarchy import cophenet, fcluster, linkage
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial.distance import pdist, squareform
+from written_columns import read_columns
 
 from lambda_worker.contract import ClusterEvent, DendrogramEvent, DendrogramReply, ForestEvent
 from lambda_worker.forests import reduce_shard
@@ -22,11 +22,6 @@ from lambda_worker.whole_day import cluster_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-def read_columns(path: Any, *names: str) -> list[Any]:
-    batches = list(arro3.io.read_parquet(str(path)))
-    return [np.concatenate([np.empty(0), *(batch[name].to_numpy() for batch in batches)]) for name in names]
 
 
 def forests_of(folder: Any, pairs: Any, distance: Any, shards: int, seed: int) -> list[str]:

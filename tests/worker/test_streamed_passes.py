@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,8 @@ import pytest
 from arro3.core import Array, RecordBatch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from peak_process import answer
+from same_clusters import assert_same_clusters
 from sklearn.cluster import Birch, MiniBatchKMeans
 from threadpoolctl import threadpool_limits
 
@@ -62,14 +62,6 @@ def event_of(
 
 def read_labels(path: str) -> Any:
     return np.concatenate([batch["cluster"].to_numpy() for batch in arro3.io.read_parquet(path)])
-
-
-def assert_same_clusters(ours: Any, theirs: Any) -> None:
-    """Equal up to renumbering, and ours numbered by their first points."""
-    pairs = np.unique(np.stack([ours, theirs]), axis=1)
-    assert len(np.unique(ours)) == len(np.unique(theirs)) == pairs.shape[1]
-    _, first = np.unique(ours, return_index=True)
-    assert (np.diff(first) > 0).all()
 
 
 def blobs(seed: int, count: int = 120, dimensions: int = 3) -> tuple[Any, Any]:
@@ -214,12 +206,6 @@ def test_impossible_parameters_are_refused(tmp_path: Path, algorithm: dict[str, 
     assert (reply.ok, reply.error_type) == (False, "ContractError")
 
 
-PROGRAM = (
-    "import json, sys; from lambda_worker.handler import handler; "
-    "print(json.dumps(handler(json.load(sys.stdin), None)))"
-)
-
-
 @pytest.mark.parametrize("algorithm", [{**MINIBATCH, "batch_size": 1024, "max_iter": 1}, BIRCH], ids=str)
 def test_a_pass_takes_the_memory_that_is_predicted(tmp_path: Path, algorithm: dict[str, Any]) -> None:
     minibatch = algorithm["type"] == "minibatch_kmeans"
@@ -227,15 +213,7 @@ def test_a_pass_takes_the_memory_that_is_predicted(tmp_path: Path, algorithm: di
     rows, threshold = (300_000, 0.1) if minibatch else (8_000, 1e-6)
     algorithm = algorithm if minibatch else {**algorithm, "threshold": threshold, "branching_factor": 50}
     event = event_of(tmp_path, rng.random((rows, 8)), np.ones(rows, np.int64), algorithm)
-    answer = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        input=json.dumps(event.to_json()),
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    reply = json.loads(answer.stdout)
-    assert reply["ok"], reply["error"]
+    reply = answer(event.to_json())
     predicted = (
         minibatch_memory_mb(4, 1024, 8)
         if minibatch

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MOST_JOIN_DIMENSIONS = 5
 # A join that measures more pairs a point than this lists a dense day; cells stand for its pairs.
 DENSE_COMPARISONS = 64
+# A worker that holds all points certifies them as fast as it lists their pairs, and leaves a tenth to read.
+CERTIFIED_COMPARISONS = 16
 # From so many points on, vectors of few dimensions are compared in the memory of a worker, faster than by any
 # join; below, starting one takes longer. Beyond, a block would be too large for an invocation.
 MANY_POINTS = 20_000
@@ -63,7 +65,8 @@ def choose_executor(spec: PipelineSpec, points: int, count_comparisons: Callable
     can_be_cells = "cells" in blockings_of(spec.features, spec.near, spec.algorithm)
     if can_be_cells or dimensions > 3:
         comparisons = count_comparisons()
-        if comparisons > max(FEW_COMPARISONS, DENSE_COMPARISONS * points):
+        dense = _comparisons_of_dense(spec, points) if can_be_cells else DENSE_COMPARISONS
+        if comparisons > max(FEW_COMPARISONS, dense * points):
             reason = f"a join would measure {comparisons:,} pairs of {points:,} points"
             return Choice("cells" if can_be_cells else "blocks", reason)
     is_list = is_joined(spec, points)
@@ -71,6 +74,18 @@ def choose_executor(spec: PipelineSpec, points: int, count_comparisons: Callable
         points_of = f"{spec.features.kind}s" if is_list else "points of few dimensions"
         return Choice("blocks", f"{points:,} {points_of} are compared in memory")
     return Choice("join", "few pairs share a blocking key")
+
+
+def is_certified(spec: PipelineSpec, points: int) -> bool:
+    """Whether one invocation holds all points at once, should their day get a certificate."""
+    dimensions = len(spec.features.vector or ())
+    return bool(dimensions) and points <= most_grid_points(spec.limits, dimensions)
+
+
+def _comparisons_of_dense(spec: PipelineSpec, points: int) -> int:
+    """Pairs a point that make a day dense."""
+    is_held = is_measured(spec, points) and is_certified(spec, points)
+    return CERTIFIED_COMPARISONS if is_held else DENSE_COMPARISONS
 
 
 def is_measured(spec: PipelineSpec, points: int) -> bool:

@@ -48,12 +48,31 @@ def bind(
         ValueError: A parameter is missing or unused, or a value has no literal. A fault of the caller,
             never of a user.
     """
-    text, template = _read(path, tuple(sorted(structure.items())))
+    shape = tuple(sorted(structure.items()))
+    given = tuple((name, repr(value), value) for name, value in sorted(values.items()))
+    if not expressions:  # the same values, the same tree: engines know its text
+        return _bound(path, shape, given)
+    return _bind(path, shape, {name: literal(value) for name, _, value in given}, expressions)
+
+
+@functools.lru_cache(maxsize=256)
+def _bound(
+    path: str, shape: tuple[tuple[str, object], ...], given: tuple[tuple[str, str, Value], ...]
+) -> Statement:
+    return _bind(path, shape, {name: literal(value) for name, _, value in given}, _NONE)
+
+
+def _bind(
+    path: str,
+    shape: tuple[tuple[str, object], ...],
+    literals: Mapping[str, exp.Expr],
+    expressions: Mapping[str, exp.Expr],
+) -> Statement:
+    text, template = _read(path, shape)
     tree = template.copy()
-    given: dict[str, exp.Expr] = {name: literal(value) for name, value in values.items()}
-    if both := given.keys() & expressions.keys():
+    if both := literals.keys() & expressions.keys():
         raise ValueError(f"{path}: {sorted(both)} given both as value and as expression")
-    given |= expressions
+    given = {**literals, **expressions}
     asked = {placeholder.name for placeholder in tree.find_all(exp.Placeholder)}
     if asked != given.keys():
         missing, unused = sorted(asked - given.keys()), sorted(given.keys() - asked)

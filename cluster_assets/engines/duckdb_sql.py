@@ -138,6 +138,9 @@ def _rename(node: exp.Expr) -> None:
         node.replace(
             exp.Anonymous(this="BIT_COUNT", expressions=[exp.cast(node.expressions[0], exp.DType.BIGINT)])
         )
+    elif name == "checksum":  # both are sums of 64-bit hashes, whatever the order of the rows
+        hashes = exp.Anonymous(this="HASH", expressions=list(node.expressions))
+        node.replace(exp.Sum(this=hashes))
     else:
         node.set("this", _NAMES.get(name, node.name))
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from cluster_assets.algorithm_spec import Algorithm
     from cluster_assets.domain.manifests import Metric
-    from cluster_assets.ports import FileRelation, Relation, Statement
+    from cluster_assets.ports import Relation, Statement
     from cluster_assets.stages.checks import AuditedTable
     from cluster_assets.stages.stage import DayJob
 
@@ -76,35 +76,47 @@ def check_candidates(job: DayJob, points: int, tables: Mapping[str, AuditedTable
     if job.spec.checks.structure.on_failure == "skip":
         return
     table = tables["candidates"]
-    seen = {"misplaced": 0, "misjudged": 0}
+    seen = {"highest": -1, "misplaced": 0, "misjudged": 0}
     if table.uris:
-        values = {"points": points, "threshold": float(job.spec.near.threshold)}
+        values = {"threshold": float(job.spec.near.threshold)}
         seen = _row(job, bind("checks/candidates.sql", values=values), {"candidates": table.relation})
     faults = []
     if seen["misplaced"]:
-        faults.append(
-            f"{seen['misplaced']:,} pairs are not of two of the {points:,} points, the lower id first"
-        )
+        faults.append(f"{seen['misplaced']:,} pairs are not of two points, the lower id first")
+    if seen["highest"] >= points:
+        faults.append(f"a pair is of point {seen['highest']:,}, of {points:,} points")
     if seen["misjudged"]:
         faults.append(f"{seen['misjudged']:,} distances are no numbers from 0 to the threshold")
-    yield Finding("pairs_valid", "; ".join(faults), {**seen, "pairs": table.rows})
+    numbers = {**_subset(seen, "misplaced", "misjudged"), "pairs": table.rows}
+    yield Finding("pairs_valid", "; ".join(faults), numbers)
 
 
 def check_clusters(
-    job: DayJob, members: FileRelation, tables: Mapping[str, AuditedTable]
+    job: DayJob, points: int, members: AuditedTable, tables: Mapping[str, AuditedTable]
 ) -> Iterator[Finding]:
-    """Each member once with one label, labels 0..k-1, roles as the algorithm has them."""
+    """Each member once with one label, labels 0..k-1, roles as the algorithm has them.
+
+    Args:
+        job: The day.
+        points: Of the day.
+        members: The published table, in which every entity is once.
+        tables: Those of the draft.
+    """
     if job.spec.checks.structure.on_failure == "skip":
         return
     roles = _roles(job.spec.algorithm)
-    statement = bind("checks/clusters.sql", structure={"roles": roles})
-    seen = _row(job, statement, {"clusters": tables["clusters"].relation, "members": members})
+    structure = {"roles": roles, "has_shared_points": points < members.rows}
+    relations = {"clusters": tables["clusters"].relation, "members": members.relation}
+    seen = _row(job, bind("checks/clusters.sql", structure=structure), relations)
+    found = {"rows": seen["rows"], "entities": seen["rows"], "unmatched": 0}
+    if seen["strangers"]:
+        found = _row(job, bind("checks/entities.sql"), relations)
     faults = []
-    if seen["rows"] != seen["entities"]:
-        faults.append(f"{seen['rows'] - seen['entities']:,} rows repeat an entity or have none")
-    if seen["unmatched"]:
-        faults.append(f"{seen['unmatched']:,} entities are not those of members, on the same point")
-    yield Finding("entities_once", "; ".join(faults), _subset(seen, "rows", "entities", "unmatched"))
+    if found["rows"] != found["entities"]:
+        faults.append(f"{found['rows'] - found['entities']:,} rows repeat an entity or have none")
+    if found["unmatched"]:
+        faults.append(f"{found['unmatched']:,} entities are not those of members, on the same point")
+    yield Finding("entities_once", "; ".join(faults), found)
     faults = [_not_dense("clusters", seen["labels"], seen["labels"], seen)]
     if seen["torn_points"]:
         faults.append(f"{seen['torn_points']:,} points have entities in several clusters")

@@ -19,6 +19,7 @@ from cluster_assets.ports import FileRelation
 from cluster_assets.sql_files import bind
 from cluster_assets.stages.candidates import CandidatesWork
 from cluster_assets.stages.centres import label_by_centres
+from cluster_assets.stages.checks import AuditedTable
 from cluster_assets.stages.checks_structure import check_clusters
 from cluster_assets.stages.components import ComponentLabels
 from cluster_assets.stages.forests import ForestLabels
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from cluster_assets.algorithm_spec import Algorithm
     from cluster_assets.domain.manifests import Manifest, Metric
     from cluster_assets.domain.tables import TableContract
-    from cluster_assets.stages.checks import AuditedTable, Finding
+    from cluster_assets.stages.checks import Finding
     from cluster_assets.stages.ledger import Attempt
     from cluster_assets.stages.stage import DayJob
 
@@ -115,8 +116,9 @@ class ClustersWork:
         self, tables: Mapping[str, AuditedTable], metrics: Mapping[str, Metric]
     ) -> Iterator[Finding]:
         """Every member once, labels dense, roles of the algorithm."""
-        members = FileRelation(self.job.ledger.uris(self.points, "members"), columns=MEMBERS.columns)
-        yield from check_clusters(self.job, members, tables)
+        table = self.points.tables["members"]
+        members = AuditedTable(MEMBERS.columns, self.job.ledger.uris(self.points, "members"), table.rows)
+        yield from check_clusters(self.job, self.points.tables["points"].rows, members, tables)
 
     def _label(self, attempt: Attempt, worker: Invocations) -> Labelled:
         day = PinnedDay(self.job, attempt, self.points, self.candidates)

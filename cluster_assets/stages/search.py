@@ -11,12 +11,11 @@ import numpy as np
 
 from cluster_assets import features, metrics
 from cluster_assets.domain.tables import CANDIDATES
-from cluster_assets.metrics import haversine
+from cluster_assets.metrics import density, haversine
 from cluster_assets.metrics.blocks import sample_step
-from cluster_assets.metrics.density import estimated_comparisons
 from cluster_assets.metrics.shards import MOST_SHARDS, SHARDED_CANDIDATES, place_columns, sharded
 from cluster_assets.pipeline_spec import LshBlocking
-from cluster_assets.planner import choose_executor, is_measured, min_samples_of, most_grid_points
+from cluster_assets.planner import choose_executor, is_certified, is_measured, min_samples_of
 from cluster_assets.ports import FileRelation
 from cluster_assets.stages.blocks import measure_blocks
 from cluster_assets.stages.certificates import certify_points
@@ -92,11 +91,11 @@ class PairSearch:
 
     def _guess_comparisons(self) -> int:
         names = place_columns(self._comparison)
-        every = sample_step(self._count, len(names))
-        sample, side = self._places(names), self._comparison.threshold
+        every = max(1, self._count // density.SAMPLED_POINTS)
+        sample, side = self._places(names, every), self._comparison.threshold
         if self._comparison.kind == "geo":
             sample, side = haversine.on_sphere(sample), haversine.chord(side)
-        return estimated_comparisons(sample, side, every)
+        return density.estimated_comparisons(sample, side, every)
 
     def count_comparisons(self, choice: Choice) -> int | None:
         """Distance tests an executor will make; None where only making the blocks would tell."""
@@ -156,9 +155,9 @@ class PairSearch:
         by_region = Refinement(lambda pairs: sharded(pairs, names, sample, shards), {}, SHARDED_CANDIDATES)
         return self._join.refined(by_region)
 
-    def _places(self, names: tuple[str, ...]) -> NDArray[np.float64]:
+    def _places(self, names: tuple[str, ...], every: int | None = None) -> NDArray[np.float64]:
         """Where some of the points are; ids are known without a look."""
-        every = sample_step(self._count, len(names))
+        every = every or sample_step(self._count, len(names))
         if names == ("point_id",):
             return np.arange(0, self._count, every, dtype=np.float64).reshape(-1, 1)
         engine = self._job.backend.engine
@@ -176,9 +175,7 @@ class PairSearch:
     @property
     def _fits_one_invocation(self) -> bool:
         """Whether a worker holds all points at once, to certify them."""
-        return self._comparison.kind == "vector" and self._count <= most_grid_points(
-            self._job.spec.limits, len(self._comparison.columns)
-        )
+        return is_certified(self._job.spec, self._count)
 
     def _measure(self) -> Candidates:
         if self._comparison.kind in ("text", "set"):

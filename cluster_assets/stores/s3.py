@@ -30,6 +30,12 @@ _TAKEN = "PreconditionFailed"
 _GONE = frozenset({"NoSuchKey", "404"})
 # Another write of the key is under way, or the object that was in the way has just gone: ask again.
 _CONTENDED = frozenset({"ConditionalRequestConflict", *_GONE})
+_CONTENT_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "json": "application/json",
+    "md": "text/markdown; charset=utf-8",
+    "png": "image/png",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +124,7 @@ class S3Store:
             "IfNoneMatch": "*",
             "ChecksumAlgorithm": "SHA256",
             "Metadata": {_PUT_ID: uuid.uuid4().hex},
+            "ContentType": _content_type(key),
             **self._encryption(),
         }
         unsure = False
@@ -289,6 +296,11 @@ class S3Store:
             if code_of(error.__cause__) in _GONE:
                 raise FileNotFoundError(2, "no such object", where) from error
             raise
+
+
+def _content_type(key: str) -> str:
+    """What a browser takes an object for: reports are opened by their address."""
+    return _CONTENT_TYPES.get(key.rpartition(".")[2], "application/octet-stream")
 
 
 def _whole_digest(head: Mapping[str, Any]) -> str | None:

@@ -8,10 +8,27 @@
 
 enum { MOST_CELLS = 1024, MOST_AXES = 16 };
 
-/* Mark the points with entities of at least weight `least` near them, their own included. */
-void find_cores(Grid *g, const int64_t *weights, int64_t least, uint8_t *core)
+/* Entities of the points from..to-1 that are near point i. */
+static int64_t weigh_near(Grid *g, int64_t i, int64_t from, int64_t to, const int64_t *weights)
 {
     double buffer[CHUNK];
+    int64_t near = 0;
+    for (; from < to; from += CHUNK) {
+        int64_t count = to - from < CHUNK ? to - from : CHUNK;
+        reduce_run(g, i, from, from + count, buffer);
+        for (int64_t j = 0; j < count; j++)
+            near += buffer[j] <= g->limit ? weights[from + j] : 0;
+        g->tested += count;
+    }
+    return near;
+}
+
+/* Mark the points with entities of at least weight `least` near them, their own included.
+
+   The middle run is that of the own cell. Nearer runs are looked at first: most cores need no others. */
+void find_cores(Grid *g, const int64_t *weights, int64_t least, uint8_t *core)
+{
+    int64_t middle = g->run_count / 2;
     for (int64_t start = 0; start < g->points;) {
         int64_t end = end_of_cell(g, start), own = 0;
         for (int64_t i = start; i < end; i++)
@@ -23,16 +40,11 @@ void find_cores(Grid *g, const int64_t *weights, int64_t least, uint8_t *core)
         }
         move_runs(g, g->keys[start]);
         for (int64_t i = start; i < end; i++) {
-            int64_t degree = own;
-            for (int64_t r = 0; r < g->run_count && degree < least; r++) {
-                for (int64_t from = g->starts[r]; from < g->ends[r] && degree < least; from += CHUNK) {
-                    int64_t to = from + CHUNK < g->ends[r] ? from + CHUNK : g->ends[r];
-                    reduce_run(g, i, from, to, buffer);
-                    g->tested += to - from;
-                    for (int64_t j = from; j < to; j++)
-                        if ((buffer[j - from] <= g->limit) & ((j < start) | (j >= end)))
-                            degree += weights[j];
-                }
+            int64_t degree = own + weigh_near(g, i, g->starts[middle], start, weights);
+            degree += weigh_near(g, i, end, g->ends[middle], weights);
+            for (int64_t step = 1; step < g->run_count && degree < least; step++) {
+                int64_t r = middle + (step & 1 ? -(step + 1) / 2 : step / 2);
+                degree += weigh_near(g, i, g->starts[r], g->ends[r], weights);
             }
             core[i] = degree >= least;
         }

@@ -1,13 +1,10 @@
--- Fills: nothing; one row: pairs out of place and distances that are none or beyond the threshold.
+-- Fills: nothing; one row: the highest point, pairs out of order and distances that are none or beyond the threshold.
 -- Reads: candidates
--- Parameters: :points (how many there are), :threshold
+-- Parameters: :threshold
 SELECT
+    CAST(max(point_b) AS BIGINT) AS highest,
     CAST(
-        count(
-            CASE
-                WHEN point_a IS NULL OR point_b IS NULL OR point_a < 0 OR point_a >= point_b OR point_b >= :points THEN 1
-            END
-        ) AS BIGINT
+        count(CASE WHEN point_a IS NULL OR point_b IS NULL OR point_a < 0 OR point_a >= point_b THEN 1 END) AS BIGINT
     ) AS misplaced,
     CAST(
         count(

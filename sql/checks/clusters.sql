@@ -1,29 +1,20 @@
--- Fills: nothing; one row about the labels and roles of clusters, and about its entities compared with members.
+-- Fills: nothing; one row about the labels and roles of clusters, and whether its entities are those of members.
 -- Reads: clusters, members
--- unmatched: entities of one table that the other one lacks or has on another point.
-WITH matched AS (
-    SELECT
-        clusters.entity AS clustered,
-        members.entity AS member,
-        clusters.point_id AS clustered_point,
-        members.point_id AS member_point
-    FROM clusters
-    FULL OUTER JOIN members ON members.entity = clusters.entity
-),
-of_entities AS (
-    SELECT
-        count(
-            CASE WHEN clustered IS NULL OR member IS NULL OR clustered_point <> member_point THEN 1 END
-        ) AS unmatched
-    FROM matched
-),
-of_rows AS (
+-- strangers: 0 where both hold the same rows of entity and point, by their number and an order-free sum of 64-bit
+-- hashes; 1 where not, and sql/checks/entities.sql tells which. Torn points: only points of several entities can be.
+WITH of_rows AS (
     SELECT
         count(*) AS "rows",
-        count(DISTINCT entity) AS entities,
+        checksum(ROW(entity, point_id)) AS hashes,
         count(CASE WHEN role IS NULL OR role NOT IN ({% for role in roles %}{{ ', ' if not loop.first else '' }}'{{ role }}'{% endfor %}) THEN 1 END) AS strange_roles,
         count(CASE WHEN cluster IS NULL OR cluster < -1 OR (cluster = -1) <> (role = 'noise') THEN 1 END) AS wrong_noise
     FROM clusters
+),
+of_members AS (
+    SELECT
+        count(*) AS "rows",
+        checksum(ROW(entity, point_id)) AS hashes
+    FROM members
 ),
 labels AS (
     SELECT
@@ -40,8 +31,9 @@ of_labels AS (
         max(cluster) AS highest,
         count(CASE WHEN cores = 0 THEN 1 END) AS coreless
     FROM labels
-),
-by_point AS (
+)
+{% if has_shared_points %}
+, by_point AS (
     SELECT
         point_id,
         min(cluster) AS lowest,
@@ -53,18 +45,22 @@ of_points AS (
     SELECT count(CASE WHEN lowest <> highest THEN 1 END) AS torn_points
     FROM by_point
 )
+{% endif %}
 SELECT
     CAST(of_rows."rows" AS BIGINT) AS "rows",
-    CAST(of_rows.entities AS BIGINT) AS entities,
-    CAST(of_entities.unmatched AS BIGINT) AS unmatched,
+    CAST(
+        CASE WHEN of_rows."rows" <> of_members."rows" OR of_rows.hashes <> of_members.hashes THEN 1 ELSE 0 END AS BIGINT
+    ) AS strangers,
     CAST(of_rows.strange_roles AS BIGINT) AS strange_roles,
     CAST(of_rows.wrong_noise AS BIGINT) AS wrong_noise,
     CAST(of_labels.labels AS BIGINT) AS labels,
     CAST(of_labels.lowest AS BIGINT) AS lowest,
     CAST(of_labels.highest AS BIGINT) AS highest,
     CAST(of_labels.coreless AS BIGINT) AS coreless,
-    CAST(of_points.torn_points AS BIGINT) AS torn_points
+    CAST({{ 'of_points.torn_points' if has_shared_points else '0' }} AS BIGINT) AS torn_points
 FROM of_rows
-CROSS JOIN of_entities
+CROSS JOIN of_members
 CROSS JOIN of_labels
+{% if has_shared_points %}
 CROSS JOIN of_points
+{% endif %}

@@ -188,6 +188,24 @@ def test_listings_have_many_pages(store: S3Store, proxy: FaultProxy, monkeypatch
     assert len(proxy.calls) == 3
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("report.html", "text/html; charset=utf-8"),
+        ("report.md", "text/markdown; charset=utf-8"),
+        ("points.png", "image/png"),
+        ("000001.json", "application/json"),
+        ("part-00000.parquet", "application/octet-stream"),
+    ],
+)
+def test_a_browser_is_told_what_an_object_is(name: str, kind: str, store: S3Store, athena_lake: Lake) -> None:
+    key = f"days/{name}"
+    assert store.put_if_absent(key, b"x")
+    bucket, _, path = store.uri(key).removeprefix("s3://").partition("/")
+    head = athena_lake.s3.head_object(Bucket=bucket, Key=path)
+    assert head["ContentType"] == kind
+
+
 def test_markers_of_a_console_are_no_objects(store: S3Store, athena_lake: Lake) -> None:
     store.put_if_absent("a/b", b"")
     athena_lake.put(store.uri("a") + "/", b"")

@@ -8,6 +8,7 @@ import pytest
 
 from cluster_assets.pipeline_spec import PipelineSpec
 from cluster_assets.planner import (
+    CERTIFIED_COMPARISONS,
     DENSE_COMPARISONS,
     FEW_COMPARISONS,
     MANY_POINTS,
@@ -76,6 +77,20 @@ def test_a_dense_day_is_not_listed(features: dict[str, Any], metric: str, dense:
     assert choice.executor == dense
     assert f"{few + 1:,}" in choice.reason
     assert choose_executor(pipeline, 10, lambda: FEW_COMPARISONS).executor == "join"
+
+
+@pytest.mark.parametrize("features", [vector(2), vector(4), GEO])
+def test_a_worker_certifies_where_it_would_list_more_pairs_than_points(features: dict[str, Any]) -> None:
+    pipeline = spec(features, "haversine" if features == GEO else "euclidean")
+    more, points = CERTIFIED_COMPARISONS + 1, 5 * MANY_POINTS
+    is_certified = features == vector(2)
+    chosen = choose_executor(pipeline, points, lambda: more * points).executor
+    assert chosen == ("cells" if is_certified else "blocks")
+    assert choose_executor(pipeline, points, lambda: (more - 1) * points).executor == "blocks"
+    fewer = MANY_POINTS - 1
+    assert choose_executor(pipeline, fewer, lambda: more * fewer).executor == "join", "SQL lists them at once"
+    beyond = 20_000_000
+    assert choose_executor(pipeline, beyond, lambda: more * beyond).executor != "cells", "nobody holds them"
 
 
 def test_many_points_of_few_dimensions_are_measured_by_the_worker() -> None:

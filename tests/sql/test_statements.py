@@ -59,7 +59,7 @@ _FEATURES = gower.features_of(_MIXED)
 # What differs from the above for one file.
 OWN_STRUCTURE: dict[str, dict[str, object]] = {
     "checks/rows.sql": {"tables": ("points", "members")},
-    "checks/clusters.sql": {"roles": ("core", "border", "noise")},
+    "checks/clusters.sql": {"roles": ("core", "border", "noise"), "has_shared_points": True},
     "histograms/histograms.sql": {
         "columns": ("n", "m", "s", "t", "c", "la", "lo"),
         "numbers": ("n", "m"),

@@ -25,6 +25,7 @@ from data import blobs
 from readings import compare, read, tell
 from stages import days_of_points, pipeline, timed
 
+from cluster_assets.planner import MANY_POINTS
 from cluster_assets.stages.candidates import CandidatesStage
 from cluster_assets.stages.clusters import ClustersStage
 
@@ -50,19 +51,19 @@ def summed(labels: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(labels, np.int64).tobytes()).hexdigest()[:16]
 
 
-def run_stages(count: int, eps: float) -> None:
+def run_stages(count: int, eps: float, blocking: str) -> None:
     """Candidates and clusters of a day, and what its invocations took."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         values = blobs(count, 2)
         write_points(folder / "points.parquet", values)
-        write_points(folder / "small.parquet", values[:1000])
+        write_points(folder / "small.parquet", values[: max(MANY_POINTS, count // 10)])
         del values
         spec = pipeline(
             features={"vector": ["max(x)", "max(y)"]},
             distance={"metric": "euclidean", "threshold": eps},
             algorithm={"type": "dbscan", "min_samples": MIN_SAMPLES},
-            blocking={"type": "join"},
+            blocking={"type": blocking},
         )
         files = (folder / "small.parquet", folder / "points.parquet")
         with days_of_points(spec, files, folder / "home") as (warm, job):
@@ -74,7 +75,8 @@ def run_stages(count: int, eps: float) -> None:
         labels = duckdb.sql(f"SELECT cluster FROM read_parquet({uris}) ORDER BY point_id").fetchnumpy()
         calls = json.loads(str(clusters.metrics["invocation_table"]))
         note = (
-            f"{candidates.tables['candidates'].rows:,} pairs in {pairs_s:.1f} s, labels in {labels_s:.1f} s, "
+            f"{candidates.metrics['executor']}: {candidates.tables['candidates'].rows:,} pairs in "
+            f"{pairs_s:.1f} s, labels in {labels_s:.1f} s, "
             f"{clusters.metrics['shards']} shards, {len(calls)} invocations, largest "
             f"{max(call['peak_memory_mb'] for call in calls):,.0f} MiB, "
             f"slowest {max(call['seconds'] for call in calls):.1f} s"
@@ -104,13 +106,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--points", type=int, default=1_000_000)
     parser.add_argument("--large", type=int, default=10_000_000, help="0 leaves it out")
-    parser.add_argument("--one", nargs=3, metavar=("SIDE", "POINTS", "EPS"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--one", nargs=4, metavar=("SIDE", "POINTS", "EPS", "BLOCKING"), help=argparse.SUPPRESS
+    )
     arguments = parser.parse_args()
     if arguments.one:
-        side, points, eps = arguments.one
-        (run_stages if side == "stages" else run_sklearn)(int(points), float(eps))
+        side, points, eps, blocking = arguments.one
+        if side == "stages":
+            run_stages(int(points), float(eps), blocking)
+        else:
+            run_sklearn(int(points), float(eps))
         return
-    common = (str(arguments.points), str(EPS))
+    common = (str(arguments.points), str(EPS), "auto")
     compare(
         f"DBSCAN of a day, 2-D, {arguments.points:,} points",
         lambda: read(__file__, "stages", *common),
@@ -118,7 +125,8 @@ def main() -> None:
         arguments.rounds,
     )
     if arguments.large:
-        reading = read(__file__, "stages", str(arguments.large), str(LARGE_EPS))
+        # Named, so that all pairs are listed; by itself the planner might certify such a day.
+        reading = read(__file__, "stages", str(arguments.large), str(LARGE_EPS), "join")
         if reading is not None:
             print(f"a day of {arguments.large:,} points: {reading.seconds:.1f} s, {reading.note}")
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cluster_assets.metrics.grids import RELATIVE_SLACK, half_neighbourhood, located
 from cluster_assets.metrics.plans import CandidatePlan, ScratchStep
 from cluster_assets.sql_files import bind
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from cluster_assets.metrics.plans import Comparison
 
 MEASURED_ON = ("latitude", "longitude", "cos_latitude")  # radians, and their cosine
@@ -40,20 +36,6 @@ def plan(comparison: Comparison) -> CandidatePlan:
 def chord(metres: float) -> float:
     """Straight distance of two points that far apart on the sphere, in radii."""
     return 2 * math.sin(0.5 * (metres / EARTH_RADIUS_M))
-
-
-def on_sphere(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Places as points of the unit sphere, about as SQL computes them.
-
-    Args:
-        degrees: Shape (places, 2): latitudes and longitudes.
-
-    Returns:
-        Shape (places, 3).
-    """
-    latitude, longitude = np.radians(degrees).T
-    around = np.cos(latitude)
-    return np.stack([around * np.cos(longitude), around * np.sin(longitude), np.sin(latitude)], axis=1)
 
 
 def thresholds(comparison: Comparison) -> dict[str, float]:

@@ -29,6 +29,7 @@ def sampled_places(fetch: Fetch, names: tuple[str, ...], every: int) -> NDArray[
     Returns:
         Shape (points, names).
     """
-    found = fetch(bind("blocks/sampled.sql", structure={"columns": names}, values={"every": every}))
-    rows = sorted(found, key=lambda row: int(str(row["point_id"])))  # any order gives the same cuts
-    return np.array([[row[name] for name in names] for row in rows], dtype=np.float64)
+    statement = bind("blocks/sampled.sql", structure={"columns": names}, values={"every": every})
+    rows = [(row["point_id"], *(row[name] for name in names)) for row in fetch(statement)]
+    table = np.array(rows, dtype=np.float64).reshape(-1, 1 + len(names))
+    return table[np.argsort(table[:, 0]), 1:]  # any order gives the same cuts

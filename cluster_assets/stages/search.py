@@ -11,7 +11,7 @@ import numpy as np
 
 from cluster_assets import features, metrics
 from cluster_assets.domain.tables import CANDIDATES
-from cluster_assets.metrics import density, haversine
+from cluster_assets.metrics import density
 from cluster_assets.metrics.blocks import sample_step
 from cluster_assets.metrics.shards import MOST_SHARDS, SHARDED_CANDIDATES, place_columns, sharded
 from cluster_assets.pipeline_spec import LshBlocking
@@ -90,12 +90,10 @@ class PairSearch:
         return choose_executor(self._job.spec, self._count, count)
 
     def _guess_comparisons(self) -> int:
-        names = place_columns(self._comparison)
         every = max(1, self._count // density.SAMPLED_POINTS)
-        sample, side = self._places(names, every), self._comparison.threshold
-        if self._comparison.kind == "geo":
-            sample, side = haversine.on_sphere(sample), haversine.chord(side)
-        return density.estimated_comparisons(sample, side, every)
+        statement = density.sample_density(self._comparison, every)
+        (row,) = self._job.backend.engine.fetch(statement, {"points": self._points}).rows
+        return density.estimate_comparisons(self._comparison, float(str(row["shared"])), every)
 
     def count_comparisons(self, choice: Choice) -> int | None:
         """Distance tests an executor will make; None where only making the blocks would tell."""
@@ -155,9 +153,9 @@ class PairSearch:
         by_region = Refinement(lambda pairs: sharded(pairs, names, sample, shards), {}, SHARDED_CANDIDATES)
         return self._join.refined(by_region)
 
-    def _places(self, names: tuple[str, ...], every: int | None = None) -> NDArray[np.float64]:
+    def _places(self, names: tuple[str, ...]) -> NDArray[np.float64]:
         """Where some of the points are; ids are known without a look."""
-        every = every or sample_step(self._count, len(names))
+        every = sample_step(self._count, len(names))
         if names == ("point_id",):
             return np.arange(0, self._count, every, dtype=np.float64).reshape(-1, 1)
         engine = self._job.backend.engine

@@ -40,6 +40,7 @@ STRUCTURE = {
     "has_probability": True,
     "weighted": True,
     "has_faces": True,
+    "is_geo": True,
     "days_back": (0, 1),
     "events": ("born", "died"),
     "min_is_share": True,

@@ -26,7 +26,7 @@ from cluster_assets.engines.duckdb_footers import ChunkSizes
 from cluster_assets.engines.duckdb_partitions import copy_partitioned
 from cluster_assets.engines.duckdb_scratch import KeptScratch, create_sorted
 from cluster_assets.engines.duckdb_sessions import DuckDbConfig, DuckDbSessions, interruptibly
-from cluster_assets.engines.duckdb_sql import duckdb_text
+from cluster_assets.engines.duckdb_sql import duckdb_text, reads_of
 from cluster_assets.engines.duckdb_text_files import (
     columns_of_query,
     declared,
@@ -44,7 +44,6 @@ from cluster_assets.ports import (
     UnloadResult,
     WrittenFile,
 )
-from cluster_assets.sql_files import sources_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -242,12 +241,12 @@ class DuckDbEngine:
 
     def _statistics(self, started: float, statement: Statement, used: Mapping[str, Relation]) -> Statistics:
         seconds = time.perf_counter() - started
-        columns = {column.name for column in statement.tree.find_all(exp.Column)}
+        columns = reads_of(statement).columns
         return Statistics(seconds, sum(self.scan_bytes(relation, columns) for relation in used.values()))
 
     def _used(self, statement: Statement, relations: Mapping[str, Relation]) -> dict[str, Relation]:
         """The relations the statement reads."""
-        names = sources_of(statement)
+        names = reads_of(statement).tables
         if missing := [name for name in names if name not in relations]:
             raise EngineError(f"{statement.name} reads {', '.join(missing)}, which it was not given")
         for name in names:
@@ -307,10 +306,10 @@ class DuckDbEngine:
         self, cursor: duckdb.DuckDBPyConnection, statement: Statement, used: Mapping[str, Relation]
     ) -> str:
         items = {}
-        columns = list(statement.tree.find_all(exp.Column))
-        with_path = any(column.name == PATH_COLUMN for column in columns)
+        with_path = PATH_COLUMN in reads_of(statement).columns
         for name, relation in used.items():
             if isinstance(relation, FileRelation) and relation.uris and relation.format in ("csv", "json"):
+                columns = list(statement.tree.find_all(exp.Column))
                 wanted = {column.name for column in columns if column.table == name}
                 wanted |= {column.name for column in columns if not column.table} - wanted
                 found = self._describe_each(cursor, relation)

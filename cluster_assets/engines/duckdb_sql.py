@@ -23,6 +23,23 @@ if TYPE_CHECKING:
 _NAMES = {"is_finite": "isfinite", "is_infinite": "isinf", "codepoint": "ord", "hamming_distance": "hamming"}
 
 
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What a statement reads: tables that are not its own, and columns of any table; sorted names."""
+
+    tables: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+def reads_of(statement: Statement) -> Reads:
+    """What a statement reads.
+
+    Raises:
+        EngineError: As `duckdb_text`.
+    """
+    return _PIECES.get(statement).reads
+
+
 def duckdb_text(statement: Statement, relations: Mapping[str, exp.Expr]) -> str:
     """The statement in DuckDB's dialect, reading from the given FROM items.
 
@@ -47,6 +64,7 @@ class _Pieces:
     tree: exp.Query
     texts: tuple[str, ...]
     names: tuple[str, ...]
+    reads: Reads
 
 
 class _KnownPieces:
@@ -75,6 +93,7 @@ class _KnownPieces:
 
 def _cut(statement: Statement) -> _Pieces:
     tree = statement.tree.copy()
+    columns = sorted({column.name for column in tree.find_all(exp.Column)})
     local = {cte.alias for cte in tree.find_all(exp.CTE)}
     mark = f"__{secrets.token_hex(8)}_"
     names: list[str] = []
@@ -97,7 +116,9 @@ def _cut(statement: Statement) -> _Pieces:
             remedy="use a function that both engines have",
         ) from error
     cut = re.split(rf"{mark}(\d+)_", text)
-    return _Pieces(statement.tree, tuple(cut[::2]), tuple(names[int(number)] for number in cut[1::2]))
+    read = tuple(names[int(number)] for number in cut[1::2])
+    reads = Reads(tuple(sorted(set(names))), tuple(columns))
+    return _Pieces(statement.tree, tuple(cut[::2]), read, reads)
 
 
 def _whole_units(node: exp.Expr) -> None:

@@ -17,6 +17,7 @@ def dg(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False, timeout=300)
 
 
+@pytest.mark.long  # `make check` runs the same two commands
 def test_check_yaml_and_defs(home: Path) -> None:
     for check in ("yaml", "defs"):
         done = dg("check", check)

@@ -62,6 +62,7 @@ def variables(
     return told
 
 
+@pytest.mark.long
 def test_a_day_of_the_demo_runs_on_what_was_deployed(
     deployed: Deployed, variables: dict[str, str], home: Path
 ) -> None:

@@ -1,7 +1,12 @@
-"""A pipeline that runs in this process, without Dagster: for tests of many small days."""
+"""A pipeline that runs in this process, without Dagster: for tests of many small days.
+
+What they assert is about the stages up to `clusters`, where they stop; among the long tests they are once
+more, and every day of theirs goes the whole way.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -13,7 +18,7 @@ from cluster_assets.pipeline_spec import PipelineSpec
 from cluster_assets.settings import load_settings
 from cluster_assets.stages.ledger import Ledger
 from cluster_assets.stages.stage import DayJob, run_day
-from cluster_assets.stages.way import STAGES
+from cluster_assets.stages.way import STAGE_NAMES, STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,20 +27,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cluster_assets.backend import Backend
+    from cluster_assets.pipeline_spec import Limits
+    from cluster_assets.ports import Invoker
     from cluster_assets.stages.stage import DayResult
 
 
 class Runner:
-    """Runs days of a spec and reads their tables."""
+    """Runs days of a spec, as far as the stage `until`, and reads their tables."""
 
-    def __init__(self, backend: Backend, spec: PipelineSpec) -> None:
+    def __init__(self, backend: Backend, spec: PipelineSpec, until: str) -> None:
         self.spec = spec
         self.backend = backend
         self.ledger = Ledger(backend.store, backend.catalog, spec.name)
+        self.stages = STAGES[: STAGE_NAMES.index(until) + 1]
 
     def run(self, day: str, *, force: bool = False) -> dict[str, DayResult]:
         job = DayJob(self.spec, self.backend, self.ledger, parse_day(day), force=force)
-        return {stage.name: run_day(stage, job) for stage in STAGES}
+        return {stage.name: run_day(stage, job) for stage in self.stages}
 
     def table(self, name: str, day: str) -> pd.DataFrame:
         stage = "points" if name == "members" else name
@@ -47,18 +55,41 @@ class Runner:
         return duckdb.sql(f"SELECT * FROM read_parquet({uris}) ORDER BY ALL").df()
 
 
+@pytest.fixture(params=["clusters", pytest.param(STAGE_NAMES[-1], marks=pytest.mark.long)])
+def until(request: pytest.FixtureRequest) -> str:
+    """The last stage of the days of a test."""
+    stage: str = request.param
+    return stage
+
+
+@pytest.fixture(scope="session")
+def warm_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Limits], Invoker]]:
+    """Worker processes that outlive a test; they know no CLUSTER_HOME."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLUSTER_HOME", str(tmp_path_factory.mktemp("workers")))
+        settings = load_settings()
+    with open_backend(settings) as backend:
+        yield backend.invoker_for
+
+
 @pytest.fixture
-def runner(home: Path) -> Iterator[Callable[..., Runner]]:
-    """Makes a runner of a spec; all runners of a test share a backend."""
-    with open_backend(load_settings()) as backend:
+def backend(home: Path, warm_workers: Callable[[Limits], Invoker]) -> Iterator[Backend]:
+    """The parts that all runners of a test share."""
+    with open_backend(load_settings()) as opened:
+        yield replace(opened, invoker_for=warm_workers)
 
-        def make(**attributes: Any) -> Runner:
-            base: dict[str, Any] = {
-                "name": "demo",
-                "start_date": "2026-01-01",
-                "entity": "id",
-                "algorithm": {"type": "dbscan", "min_samples": 3},
-            }
-            return Runner(backend, PipelineSpec.model_validate(base | attributes))
 
-        yield make
+@pytest.fixture
+def runner(backend: Backend, until: str) -> Callable[..., Runner]:
+    """Makes a runner of a spec."""
+
+    def make(**attributes: Any) -> Runner:
+        base: dict[str, Any] = {
+            "name": "demo",
+            "start_date": "2026-01-01",
+            "entity": "id",
+            "algorithm": {"type": "dbscan", "min_samples": 3},
+        }
+        return Runner(backend, PipelineSpec.model_validate(base | attributes), until)
+
+    return make

@@ -14,6 +14,7 @@ from cluster_assets.domain.errors import TooManyPairsError, WorkerCapacityError
 from cluster_assets.domain.partitions import parse_day
 from cluster_assets.estimates import estimate_day
 from cluster_assets.stages.stage import DayJob
+from cluster_assets.stages.way import STAGE_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,6 +159,7 @@ def test_blocks_refuse_too_many_pairs(runner: Callable[..., Any], tmp_path: Path
         run.run(DAY)
 
 
+@pytest.mark.parametrize("until", STAGE_NAMES[-1:])
 def test_an_estimate_runs_nothing_and_meets_what_comes(runner: Callable[..., Any], tmp_path: Path) -> None:
     run = runner(
         raw=write_values(tmp_path / "a.parquet", blob(900, 2)),

@@ -5,16 +5,24 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from sklearn.cluster import DBSCAN
+
+from cluster_assets.cli import commands
+from cluster_assets.settings import PROJECT_ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 def write_orders(path: Path) -> dict[str, list[tuple[str, float, float]]]:
@@ -37,7 +45,7 @@ def write_orders(path: Path) -> dict[str, list[tuple[str, float, float]]]:
     return days
 
 
-@pytest.mark.parametrize("name", ["orders.csv", "orders.csv.gz"])
+@pytest.mark.parametrize("name", ["orders.csv", pytest.param("orders.csv.gz", marks=pytest.mark.long)])
 def test_new_run_show_export(
     name: str, tmp_path: Path, defs_folder: Path, cluster_assets: Callable[..., object]
 ) -> None:
@@ -69,36 +77,77 @@ def test_new_run_show_export(
     assert "2026-02-03" in cluster_assets("show", "orders").stdout
 
 
-@pytest.mark.parametrize("ending", [".parquet", ".csv", ".json", ".jsonl"])
-def test_every_table_in_every_format(
-    ending: str, tmp_path: Path, defs_folder: Path, cluster_assets: Callable[..., object]
-) -> None:
-    write_orders(tmp_path / "orders.csv")
-    cluster_assets(
-        "new", "orders", "--files", str(tmp_path / "orders.csv"), "--time-column", "sold at",
-        "--entity", "shop",
-        "--vector", 'max(margin), max("Volume")', "--threshold", "0.9",
+@dataclass(frozen=True)
+class Orders:
+    """A pipeline with one day that was run once, and what the run said."""
+
+    environment: dict[str, str]
+    said: str
+
+
+@pytest.fixture(scope="session")
+def orders(tmp_path_factory: pytest.TempPathFactory) -> Orders:
+    folder = tmp_path_factory.mktemp("orders")
+    (folder / "pipelines").mkdir()
+    write_orders(folder / "orders.csv")
+    places = {"CLUSTER_HOME": str(folder / "home"), "CLUSTER_DEFS": str(folder / "pipelines")}
+    steps = (
+        [
+            "new", "orders", "--files", str(folder / "orders.csv"), "--time-column", "sold at",
+            "--entity", "shop",
+            "--vector", 'max(margin), max("Volume")', "--threshold", "0.9",
+        ],
+        ["run", "orders", "--day", "2026-02-03"],
     )  # fmt: skip
-    cluster_assets("run", "orders", "--day", "2026-02-03")
+    executable = str(Path(sys.executable).with_name("cluster-assets"))
+    for arguments in steps:
+        done = subprocess.run(
+            [executable, *arguments],
+            env=os.environ | places,
+            cwd=PROJECT_ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+    return Orders(places, done.stderr)
+
+
+@pytest.fixture
+def at_orders(orders: Orders, home: Path, monkeypatch: pytest.MonkeyPatch) -> Orders:
+    """The commands of a test see that pipeline."""
+    for name, value in orders.environment.items():
+        monkeypatch.setenv(name, value)
+    return orders
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".csv", ".json", ".jsonl"])
+def test_every_table_in_every_format(ending: str, tmp_path: Path, at_orders: Orders) -> None:
     for table in ("points", "members", "candidates", "clusters", "lineage", "profiles", "cluster_features"):
         output = tmp_path / f"{table}{ending}"
-        cluster_assets("export", "orders", table, "--day", "2026-02-03", "--output", str(output))
+        arguments = ["export", "orders", table, "--day", "2026-02-03", "--output", str(output)]
+        done = CliRunner().invoke(commands, arguments, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
         reader = {".parquet": "read_parquet", ".csv": "read_csv"}.get(ending, "read_json")
         rows = duckdb.execute(f"SELECT count(*) FROM {reader}('{output}')").fetchall()[0][0]
         assert rows > 0
+
+
+def test_no_other_format_and_no_other_table(at_orders: Orders, cluster_assets: Callable[..., object]) -> None:
     cluster_assets("export", "orders", "clusters", "--day", "2026-02-03", "--output", "x.xls", fails=True)
     cluster_assets("export", "orders", "nothing", "--day", "2026-02-03", "--output", "x.csv", fails=True)
 
 
 def test_an_unchanged_day_is_not_computed_again(
-    tmp_path: Path, defs_folder: Path, cluster_assets: Callable[..., object]
+    at_orders: Orders, cluster_assets: Callable[..., object]
 ) -> None:
-    write_orders(tmp_path / "orders.csv")
-    cluster_assets(
-        "new", "orders", "--files", str(tmp_path / "orders.csv"), "--time-column", "sold at",
-        "--entity", "shop",
-        "--vector", 'max(margin), max("Volume")', "--threshold", "0.9",
-    )  # fmt: skip
-    assert "unchanged" not in cluster_assets("run", "orders", "--day", "2026-02-03").stderr
+    assert "unchanged" not in at_orders.said
     assert "unchanged" in cluster_assets("run", "orders", "--day", "2026-02-03").stderr
+
+
+@pytest.mark.long
+def test_an_unchanged_day_is_computed_again_when_forced(
+    at_orders: Orders, cluster_assets: Callable[..., object]
+) -> None:
     assert "unchanged" not in cluster_assets("run", "orders", "--day", "2026-02-03", "--force").stderr

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import queue
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,15 +21,15 @@ from cluster_assets.composition import open_storage
 from cluster_assets.domain.partitions import days_between, parse_day
 from cluster_assets.exports import TABLES, export_table
 from cluster_assets.sample import SampleConfig, write_sample
-from cluster_assets.settings import load_settings
+from cluster_assets.settings import PROJECT_ROOT, load_settings
 from cluster_assets.stages.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
+LONG = pytest.mark.long
 FIRST, LAST = "2013-03-04", "2013-03-05"
 DAYS = tuple(days_between(parse_day(FIRST), parse_day(LAST)))
-MOMENTS = 10
 
 
 @pytest.fixture
@@ -60,78 +63,106 @@ def readable_days() -> set[str]:
     return seen
 
 
-def start_run(*extra: str) -> subprocess.Popen[bytes]:
-    command = [str(Path(sys.executable).with_name("cluster-assets"))]
-    command += ["run", "attackers", "--day", FIRST, "--to", LAST, *extra]
-    return subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, env=os.environ
-    )
+class Runs:
+    """Starts commands by a program that has Dagster loaded: what is killed is the work, not the loading."""
+
+    def __init__(self, program: subprocess.Popen[str]) -> None:
+        self._program = program
+        self._ended: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def end(self, *extra: str) -> None:
+        """A run of both days that nobody disturbs."""
+        self._start(extra)
+        assert self._ended.get(timeout=300) == 0
+
+    def kill(self, after: float, *extra: str) -> bool:
+        """A run of both days that is killed so many seconds after its start, unless it has ended; whether."""
+        pid = self._start(extra)
+        try:
+            self._ended.get(timeout=after)
+        except queue.Empty:
+            os.killpg(pid, signal.SIGKILL)
+            assert self._ended.get(timeout=60) in (0, -signal.SIGKILL)
+            return True
+        return False
+
+    def _start(self, extra: tuple[str, ...]) -> int:
+        assert self._program.stdin is not None
+        arguments = ["run", "attackers", "--day", FIRST, "--to", LAST, *extra]
+        order = {"arguments": arguments, "environment": dict(os.environ)}
+        print(json.dumps(order), file=self._program.stdin, flush=True)
+        pid = self._read()
+        threading.Thread(target=lambda: self._ended.put(self._read())).start()
+        return pid
+
+    def _read(self) -> int:
+        assert self._program.stdout is not None
+        return int(self._program.stdout.readline())
 
 
-def test_killed_at_ten_random_moments(
-    lake: Path, tmp_path: Path, cluster_assets: Callable[..., object]
-) -> None:
-    began = time.monotonic()
-    cluster_assets("run", "attackers", "--day", FIRST, "--to", LAST)
-    whole = time.monotonic() - began
+@pytest.fixture(scope="module")
+def program() -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, str(Path(__file__).with_name("forked_commands.py"))]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=PROJECT_ROOT
+    ) as started:
+        yield started
+        assert started.stdin is not None
+        started.stdin.close()  # which it takes as a sign to stop
+
+
+@pytest.fixture
+def runs(home: Path, program: subprocess.Popen[str]) -> Runs:
+    return Runs(program)
+
+
+@pytest.mark.parametrize("moments", [3, pytest.param(10, marks=LONG)])
+def test_killed_at_random_moments(lake: Path, tmp_path: Path, runs: Runs, moments: int) -> None:
+    runs.end()
     clean = table_digests(tmp_path)
+    began = time.monotonic()
+    runs.end("--force")
+    whole = time.monotonic() - began
+    assert table_digests(tmp_path) == clean
     rng = random.Random(20131103)
     interrupted = 0
-    for _ in range(MOMENTS):
-        process = start_run("--force")
-        try:
-            process.wait(timeout=rng.uniform(0.2, 0.95) * whole)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            interrupted += 1
-        process.wait()
+    for _ in range(moments):
+        interrupted += runs.kill(rng.uniform(0.05, 0.95) * whole, "--force")
         assert readable_days() == {day.key for day in DAYS}
         assert table_digests(tmp_path) == clean
-    assert interrupted >= MOMENTS // 2, "the runs were over before they could be killed"
-    cluster_assets("run", "attackers", "--day", FIRST, "--to", LAST)
+    assert interrupted >= moments // 2, "the runs were over before they could be killed"
+    runs.end()
     assert table_digests(tmp_path) == clean
 
 
-def test_killed_before_the_first_day_was_ever_published(
-    lake: Path, tmp_path: Path, cluster_assets: Callable[..., object]
-) -> None:
+@LONG
+def test_killed_before_the_first_day_was_ever_published(lake: Path, tmp_path: Path, runs: Runs) -> None:
     for seconds in (1.5, 2.5, 3.5):
-        process = start_run()
-        try:
-            process.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        runs.kill(seconds)
         readable_days()
-    cluster_assets("run", "attackers", "--day", FIRST, "--to", LAST)
+    runs.end()
     assert readable_days() == {day.key for day in DAYS}
     survivors = table_digests(tmp_path)
-    cluster_assets("run", "attackers", "--day", FIRST, "--to", LAST, "--force")
+    runs.end("--force")
     assert table_digests(tmp_path) == survivors
 
 
-def test_killed_while_the_source_changed(
-    lake: Path, tmp_path: Path, cluster_assets: Callable[..., object]
-) -> None:
+@LONG
+def test_killed_while_the_source_changed(lake: Path, tmp_path: Path, runs: Runs) -> None:
     """A reader sees all tables of a day from the old source, or all from the new one."""
     states = []
     for seed in (8, 7):
         write_sample(SampleConfig(output=lake, first_day=DAYS[0], days=len(DAYS), entities=400, seed=seed))
-        cluster_assets("run", "attackers", "--day", FIRST, "--to", LAST)
+        runs.end()
         states.append(by_day(table_digests(tmp_path)))
     assert states[0] != states[1]
     rng = random.Random(7)
     for seed in (8, 7, 8, 7, 8):
         write_sample(SampleConfig(output=lake, first_day=DAYS[0], days=len(DAYS), entities=400, seed=seed))
-        process = start_run()
-        try:
-            process.wait(timeout=rng.uniform(1.5, 5.0))
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        runs.kill(rng.uniform(0.5, 4.0))
         for day, digests in by_day(table_digests(tmp_path)).items():
             assert digests in (states[0][day], states[1][day]), f"{day} is neither old nor new"
-    cluster_assets("run", "attackers", "--day", FIRST, "--to", LAST)
+    runs.end()
     assert by_day(table_digests(tmp_path)) == states[0]
 
 

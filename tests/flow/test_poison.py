@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 
+from cluster_assets.composition import open_backend
 from cluster_assets.domain.errors import ClusterAssetsError, WorkerUserError
+from cluster_assets.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from cluster_assets.backend import Backend
 
 DAY = "2026-01-05"
 NEAR = {"metric": "euclidean", "threshold": 1.0}
@@ -51,21 +56,36 @@ def named(algorithm: dict[str, Any]) -> str:
     return "-".join(str(part) for part in algorithm.values() if isinstance(part, str))
 
 
-@pytest.fixture
-def run(runner: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
-    """Runs a day of the source by an algorithm."""
+@pytest.fixture(scope="module")
+def backend(tmp_path_factory: pytest.TempPathFactory, warm_workers: Callable[..., Any]) -> Iterator[Backend]:
+    """One of all tests: the points of a source are the same whatever the algorithm."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLUSTER_HOME", str(tmp_path_factory.mktemp("home")))
+        with open_backend(load_settings()) as opened:
+            yield replace(opened, invoker_for=warm_workers)
 
-    def run(source: str, algorithm: dict[str, Any]) -> Any:
-        path = tmp_path / "lake" / "a.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        value, rows = DAYS[source]
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of each source."""
+    folder = tmp_path_factory.mktemp("lake")
+    for source, (value, rows) in DAYS.items():
         duckdb.sql(
             f"COPY (SELECT TIMESTAMP '{DAY}' AS event_time, lpad(i::VARCHAR, 4, '0') AS id, {value} AS x "
             f"FROM range({rows}) t(i) UNION ALL SELECT TIMESTAMP '2026-01-06', 'other', 0e0) "
-            f"TO '{path}' (FORMAT parquet)"
+            f"TO '{folder}/{source}.parquet' (FORMAT parquet)"
         )
+    return folder
+
+
+@pytest.fixture
+def run(runner: Callable[..., Any], lake: Path) -> Callable[..., Any]:
+    """Runs a day of the source by an algorithm."""
+
+    def run(source: str, algorithm: dict[str, Any]) -> Any:
         day = runner(
-            raw={"files": str(path), "time_column": "event_time"},
+            name=source.replace(" ", "_"),
+            raw={"files": f"{lake}/{source}.parquet", "time_column": "event_time"},
             features={"vector": ["max(x)", "min(x) * 0"]},
             algorithm=algorithm,
             **({} if algorithm in BY_CENTRES else {"distance": NEAR}),

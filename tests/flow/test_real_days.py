@@ -1,5 +1,6 @@
-"""All 190 days of the real data: every label equals scikit-learn's, every pair equals brute force.
+"""Days of the real data: every label equals scikit-learn's, every pair equals brute force.
 
+Every tenth day; all 190 of them are among the long tests.
 The truth is computed from the file with pandas and scikit-learn alone, on entities, not on points.
 """
 
@@ -22,7 +23,7 @@ from cluster_assets.pipeline_files import load_pipeline_named
 from cluster_assets.settings import PACKAGED_DEFS, load_settings
 from cluster_assets.stages.ledger import Ledger
 from cluster_assets.stages.stage import DayJob, run_day
-from cluster_assets.stages.way import STAGES
+from cluster_assets.stages.way import STAGE_NAMES, STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from cluster_assets.backend import Backend
 
+TO_CLUSTERS = STAGES[: STAGE_NAMES.index("clusters") + 1]
 EARTH_RADIUS_M = 6_371_008.8
 
 
@@ -89,8 +91,9 @@ def behaviours(rows: pd.DataFrame) -> tuple[list[str], np.ndarray, np.ndarray]:
 CASES = {"attackers": (attackers, 0.4), "origins": (origins, 50_000), "behaviours": (behaviours, 0.3)}
 
 
+@pytest.mark.parametrize("step", [10, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", CASES)
-def test_every_day(name: str, backend: Backend, events: dict[str, pd.DataFrame]) -> None:
+def test_every_day(name: str, step: int, backend: Backend, events: dict[str, pd.DataFrame]) -> None:
     truth, threshold = CASES[name]
     spec = load_pipeline_named(name, (PACKAGED_DEFS,))
     ledger = Ledger(backend.store, backend.catalog, name)
@@ -98,8 +101,9 @@ def test_every_day(name: str, backend: Backend, events: dict[str, pd.DataFrame])
     days = list(days_between(spec.first_day, spec.last_day))
     assert len(days) == 190
     clustered = 0
-    for day in days:
-        for stage in STAGES[:4]:  # what comes after the clusters has tests of its own
+    chosen = days[::step]
+    for day in chosen:
+        for stage in TO_CLUSTERS:  # what comes after the clusters has tests of its own
             run_day(stage, DayJob(spec, backend, ledger, day))
         tables = {
             table: _read(ledger, stage, table, day)
@@ -118,7 +122,36 @@ def test_every_day(name: str, backend: Backend, events: dict[str, pd.DataFrame])
         assert np.array_equal(clusters["cluster"], labels), day
         _check_pairs(clusters["point_id"].to_numpy(), tables["candidates"], distances, threshold)
         clustered += int(labels.max() + 1)
-    assert clustered > 190, "the real days hold clusters; finding none would prove nothing"
+    assert clustered > len(chosen), "the real days hold clusters; finding none would prove nothing"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_whole_way(name: str, backend: Backend, events: dict[str, pd.DataFrame]) -> None:
+    """Two days through all stages: what is told of clusters is told of all of them, and of no others."""
+    spec = load_pipeline_named(name, (PACKAGED_DEFS,))
+    ledger = Ledger(backend.store, backend.catalog, name)
+    days = [spec.first_day, spec.first_day.next]
+    for day in days:
+        job = DayJob(spec, backend, ledger, day)
+        results = {stage.name: run_day(stage, job) for stage in STAGES}
+        assert all(check.passed for result in results.values() for check in result.checks if check.blocking)
+        _, _, labels = CASES[name][0](events[day.key])
+        numbers = sorted(set(labels.tolist()) - {-1})
+        assert numbers, "a day without clusters would prove nothing"
+        sizes = pd.Series(labels).value_counts()[numbers].tolist()
+        lineage, profiles = (
+            _read(ledger, stage, stage, day).query("cluster >= 0").sort_values("cluster")
+            for stage in ("lineage", "profiles")
+        )
+        for told in (lineage, profiles):
+            assert told["cluster"].tolist() == numbers
+            assert told["entities"].tolist() == sizes
+        assert profiles["stable_id"].tolist() == lineage["stable_id"].tolist()
+        page = backend.store.read(results["report"].manifest.documents["report.html"].key).decode()
+        assert day.key in page
+        assert all(str(stable) in page for stable in lineage["stable_id"])
+        assert all(run_day(stage, job).reused for stage in STAGES), "nothing changed"
+    assert set(lineage["event"]) - {"born"}, "some clusters of the first day hold on"
 
 
 def _read(ledger: Ledger, stage: str, table: str, day: object) -> pd.DataFrame:

@@ -15,15 +15,19 @@ import numpy as np
 import pytest
 from sklearn.cluster import DBSCAN
 
+from cluster_assets.composition import open_backend
 from cluster_assets.domain.errors import WorkerCapacityError, WorkerCrashedError
 from cluster_assets.domain.partitions import parse_day
+from cluster_assets.settings import load_settings
 from cluster_assets.stages import search
 from cluster_assets.stages.forests import ShardSizes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
+
+    from cluster_assets.backend import Backend
 
 DAY = "2026-01-05"
 NEAR = {"metric": "euclidean", "threshold": 0.5}
@@ -34,6 +38,13 @@ def cloud(count: int) -> NDArray[np.float64]:
     middles = chance.uniform(0, 60, (40, 2))
     blobs = middles[chance.integers(0, 40, count)] + chance.normal(0, 0.9, (count, 2))
     return np.concatenate([blobs, chance.uniform(0, 60, (count // 5, 2)), blobs[: count // 10]])
+
+
+@pytest.fixture
+def backend(home: Path) -> Iterator[Backend]:
+    """With workers of its own, which some tests kill."""
+    with open_backend(load_settings()) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -68,7 +68,10 @@ def agreement(entities: pd.DataFrame, labels: NDArray[np.int64]) -> float:
     return float(adjusted_rand_score(entities["truth"][member], found[member]))
 
 
-DAYS_TRIED = ["2026-03-01", "2026-03-12", "2026-03-25"]
+DAYS_TRIED = [
+    "2026-03-12",
+    *(pytest.param(day, marks=pytest.mark.long) for day in ("2026-03-01", "2026-03-25")),
+]
 
 
 @pytest.mark.parametrize("day", DAYS_TRIED)

@@ -116,18 +116,22 @@ def clouds(draw: st.DrawFn) -> tuple[Distance, Any]:
     return Distance(metric=metric, threshold=float(threshold) or 1.0), values
 
 
-@settings(max_examples=30, deadline=None)
-@given(clouds(), st.integers(2, 20))
-def test_pairs_equal_those_of_the_join(lake: Any, cloud: tuple[Distance, Any], size: int) -> None:
-    distance, values = cloud
-    with pytest.MonkeyPatch.context() as patch:
-        cut_to(patch, size)
-        patch.setattr(block_files, "_RANGE_POINTS", size)
-        patch.setattr(block_files, "_MOST_REPLICATION", math.inf)
-        found, _ = find(lake, distance, "vector", values, Worker())
-    assert found == lake.candidates(
-        distance, columns_of(values.shape[1]), [tuple(row) for row in values.tolist()]
-    )
+@pytest.mark.parametrize("examples", [10, pytest.param(30, marks=pytest.mark.long)])
+def test_pairs_equal_those_of_the_join(lake: Any, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(clouds(), st.integers(2, 20))
+    def holds(cloud: tuple[Distance, Any], size: int) -> None:
+        distance, values = cloud
+        with pytest.MonkeyPatch.context() as patch:
+            cut_to(patch, size)
+            patch.setattr(block_files, "_RANGE_POINTS", size)
+            patch.setattr(block_files, "_MOST_REPLICATION", math.inf)
+            found, _ = find(lake, distance, "vector", values, Worker())
+        assert found == lake.candidates(
+            distance, columns_of(values.shape[1]), [tuple(row) for row in values.tolist()]
+        )
+
+    holds()
 
 
 def test_many_blocks_in_space(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,15 +66,17 @@ def bundles(draw: st.DrawFn) -> tuple[float, list[tuple[float, ...]]]:
     return threshold, points
 
 
-@settings(max_examples=50, deadline=None)
-@given(bundles())
-def test_pairs_and_distances_equal_brute_force(
-    lake: Any, bundle: tuple[float, list[tuple[float, ...]]]
-) -> None:
-    threshold, points = bundle
-    dimensions = len(points[0]) if points else 2
-    pairs = lake.candidates(Distance(metric="cosine", threshold=threshold), columns(dimensions), points)
-    assert pairs == brute(points, threshold)
+@pytest.mark.parametrize("examples", [15, pytest.param(200, marks=pytest.mark.long)])
+def test_pairs_and_distances_equal_brute_force(lake: Any, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(bundles())
+    def holds(bundle: tuple[float, list[tuple[float, ...]]]) -> None:
+        threshold, points = bundle
+        dimensions = len(points[0]) if points else 2
+        pairs = lake.candidates(Distance(metric="cosine", threshold=threshold), columns(dimensions), points)
+        assert pairs == brute(points, threshold)
+
+    holds()
 
 
 @pytest.mark.parametrize(("dimensions", "threshold"), [(2, 1e-5), (3, 1e-3), (5, 0.01), (40, 0.5)])

@@ -59,15 +59,19 @@ def clouds(draw: st.DrawFn) -> tuple[float, list[tuple[float, ...]]]:
     return threshold, points
 
 
-@settings(max_examples=40, deadline=None)
-@given(clouds())
-def test_pairs_and_distances_equal_brute_force(
-    lake: Any, cloud: tuple[float, list[tuple[float, ...]]]
-) -> None:
-    threshold, points = cloud
-    dimensions = len(points[0]) if points else 2
-    pairs = lake.candidates(Distance(metric="euclidean", threshold=threshold), columns(dimensions), points)
-    assert pairs == brute(points, threshold)
+@pytest.mark.parametrize("examples", [12, pytest.param(200, marks=pytest.mark.long)])
+def test_pairs_and_distances_equal_brute_force(lake: Any, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(clouds())
+    def holds(cloud: tuple[float, list[tuple[float, ...]]]) -> None:
+        threshold, points = cloud
+        dimensions = len(points[0]) if points else 2
+        pairs = lake.candidates(
+            Distance(metric="euclidean", threshold=threshold), columns(dimensions), points
+        )
+        assert pairs == brute(points, threshold)
+
+    holds()
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e12])

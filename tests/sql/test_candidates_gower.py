@@ -129,30 +129,34 @@ def check(lake: Any, parts: list[metrics.Part], points: list[Point], threshold: 
     assert candidates(lake, parts, points, threshold) == expected
 
 
-@settings(max_examples=40, deadline=None)
-@given(days(KINDS[:-1], inputs=4), st.data())
-def test_pairs_and_sums_equal_brute_force(
-    lake: Any, day: tuple[list[metrics.Part], list[Point]], data: st.DataObject
-) -> None:
-    parts, points = day
-    reached = [pair[2] for pair in distances(parts, points) if 0 < pair[2] <= 1]
-    ties = [*reached, *(math.nextafter(value, 0) for value in reached if value > 1e-300)]
-    threshold = data.draw(st.sampled_from([*ties, 0.1, 0.3, 0.5, 0.9, 1.0, 1e-9, 1 - 2**-53]))
-    check(lake, parts, points, threshold)
+@pytest.mark.parametrize("examples", [12, pytest.param(200, marks=pytest.mark.long)])
+def test_pairs_and_sums_equal_brute_force(lake: Any, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(days(KINDS[:-1], inputs=4), st.data())
+    def holds(day: tuple[list[metrics.Part], list[Point]], data: st.DataObject) -> None:
+        parts, points = day
+        reached = [pair[2] for pair in distances(parts, points) if 0 < pair[2] <= 1]
+        ties = [*reached, *(math.nextafter(value, 0) for value in reached if value > 1e-300)]
+        threshold = data.draw(st.sampled_from([*ties, 0.1, 0.3, 0.5, 0.9, 1.0, 1e-9, 1 - 2**-53]))
+        check(lake, parts, points, threshold)
+
+    holds()
 
 
-@settings(max_examples=15, deadline=None)
-@given(days(inputs=4), st.sampled_from([1e-9, 0.01, 0.1, 0.3, 0.5, 0.9, 1.0]))
-def test_places_are_measured_on_the_sphere(
-    lake: Any, day: tuple[list[metrics.Part], list[Point]], threshold: float
-) -> None:
-    parts, points = day
-    found = {(a, b): distance for a, b, distance in candidates(lake, parts, points, threshold)}
-    for a, b, distance in distances(parts, points):
-        if abs(distance - threshold) > 1e-12:
-            assert ((a, b) in found) == (distance < threshold)
-        if (a, b) in found:
-            assert found[a, b] == pytest.approx(distance, abs=1e-14)
+@pytest.mark.parametrize("examples", [5, pytest.param(15, marks=pytest.mark.long)])
+def test_places_are_measured_on_the_sphere(lake: Any, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(days(inputs=4), st.sampled_from([1e-9, 0.01, 0.1, 0.3, 0.5, 0.9, 1.0]))
+    def holds(day: tuple[list[metrics.Part], list[Point]], threshold: float) -> None:
+        parts, points = day
+        found = {(a, b): distance for a, b, distance in candidates(lake, parts, points, threshold)}
+        for a, b, distance in distances(parts, points):
+            if abs(distance - threshold) > 1e-12:
+                assert ((a, b) in found) == (distance < threshold)
+            if (a, b) in found:
+                assert found[a, b] == pytest.approx(distance, abs=1e-14)
+
+    holds()
 
 
 def crowd(kinds: tuple[str, ...], count: int) -> list[Point]:

@@ -65,14 +65,16 @@ def globes(draw: st.DrawFn) -> tuple[float, list[tuple[float, float]]]:
     return threshold, places
 
 
-@settings(max_examples=40, deadline=None)
-@given(globes())
-def test_pairs_and_distances_equal_brute_force(
-    lake: Any, globe: tuple[float, list[tuple[float, float]]]
-) -> None:
-    threshold, places = globe
-    pairs = lake.candidates(Distance(metric="haversine", threshold=threshold), PLACE, places)
-    assert pairs == brute(places, threshold)
+@pytest.mark.parametrize("examples", [12, pytest.param(200, marks=pytest.mark.long)])
+def test_pairs_and_distances_equal_brute_force(lake: Any, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(globes())
+    def holds(globe: tuple[float, list[tuple[float, float]]]) -> None:
+        threshold, places = globe
+        pairs = lake.candidates(Distance(metric="haversine", threshold=threshold), PLACE, places)
+        assert pairs == brute(places, threshold)
+
+    holds()
 
 
 def test_half_way_round_every_pair_is_near(lake: Any) -> None:

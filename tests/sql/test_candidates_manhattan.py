@@ -59,15 +59,17 @@ def clouds(draw: st.DrawFn) -> tuple[float, list[tuple[float, ...]]]:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@settings(max_examples=30, deadline=None)
-@given(cloud=clouds())
-def test_pairs_and_distances_equal_brute_force(
-    lake: Any, metric: Any, cloud: tuple[float, list[tuple[float, ...]]]
-) -> None:
-    threshold, points = cloud
-    dimensions = len(points[0]) if points else 2
-    pairs = lake.candidates(Distance(metric=metric, threshold=threshold), columns(dimensions), points)
-    assert pairs == brute(metric, points, threshold)
+@pytest.mark.parametrize("examples", [10, pytest.param(200, marks=pytest.mark.long)])
+def test_pairs_and_distances_equal_brute_force(lake: Any, metric: Any, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(cloud=clouds())
+    def holds(cloud: tuple[float, list[tuple[float, ...]]]) -> None:
+        threshold, points = cloud
+        dimensions = len(points[0]) if points else 2
+        pairs = lake.candidates(Distance(metric=metric, threshold=threshold), columns(dimensions), points)
+        assert pairs == brute(metric, points, threshold)
+
+    holds()
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -90,18 +90,20 @@ def apart(inputs: list[list[Tokens]]) -> list[Tokens]:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@settings(max_examples=8, deadline=None)
-@given(
-    st.lists(SETS, min_size=25, max_size=25),
-    THRESHOLDS,
-    st.sampled_from([1, 2, 4, set_metrics.HOT_FREQUENCY]),
-)
-def test_pairs_and_distances_equal_brute_force(
-    lake: Any, metric: str, inputs: list[list[Tokens]], threshold: float, hot_frequency: int
-) -> None:
-    sets = apart(inputs)
-    plan = plan_with(comparison(metric, threshold), hot_frequency=hot_frequency)
-    assert run(lake, plan, sets) == brute(metric, sets, threshold)
+@pytest.mark.parametrize("examples", [3, pytest.param(30, marks=pytest.mark.long)])
+def test_pairs_and_distances_equal_brute_force(lake: Any, metric: str, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(
+        st.lists(SETS, min_size=25, max_size=25),
+        THRESHOLDS,
+        st.sampled_from([1, 2, 4, set_metrics.HOT_FREQUENCY]),
+    )
+    def holds(inputs: list[list[Tokens]], threshold: float, hot_frequency: int) -> None:
+        sets = apart(inputs)
+        plan = plan_with(comparison(metric, threshold), hot_frequency=hot_frequency)
+        assert run(lake, plan, sets) == brute(metric, sets, threshold)
+
+    holds()
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -151,10 +151,14 @@ def clouds(draw: st.DrawFn) -> tuple[metrics.Comparison, int, list[int], Rows]:
     return compared, draw(st.integers(1, 9)), weights, rows
 
 
-@settings(max_examples=20, deadline=None)
-@given(clouds())
-def test_vectors_equal_brute_force(lake: Any, cloud: tuple[metrics.Comparison, int, list[int], Rows]) -> None:
-    check(lake, *cloud)
+@pytest.mark.parametrize("examples", [7, pytest.param(20, marks=pytest.mark.long)])
+def test_vectors_equal_brute_force(lake: Any, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(clouds())
+    def holds(cloud: tuple[metrics.Comparison, int, list[int], Rows]) -> None:
+        check(lake, *cloud)
+
+    holds()
 
 
 @st.composite
@@ -184,10 +188,14 @@ def globes(draw: st.DrawFn) -> tuple[metrics.Comparison, int, list[int], Rows]:
     return comparison("haversine", threshold, 2), draw(st.integers(1, 9)), weights, rows
 
 
-@settings(max_examples=15, deadline=None)
-@given(globes())
-def test_places_equal_brute_force(lake: Any, globe: tuple[metrics.Comparison, int, list[int], Rows]) -> None:
-    check(lake, *globe)
+@pytest.mark.parametrize("examples", [5, pytest.param(15, marks=pytest.mark.long)])
+def test_places_equal_brute_force(lake: Any, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(globes())
+    def holds(globe: tuple[metrics.Comparison, int, list[int], Rows]) -> None:
+        check(lake, *globe)
+
+    holds()
 
 
 def scattered(dimensions: int, count: int, spread: float) -> np.ndarray[Any, Any]:

@@ -202,30 +202,32 @@ def limit(lake: Any, limits: dict[str, float], sets: list[set[str]]) -> tuple[An
     return lake.rows(limited), invalid, vocabulary, points
 
 
-@settings(max_examples=60, deadline=None)
-@given(SETS, COUNTS, COUNTS)
-@example([{"a"}, {"a"}, {"a", "b"}], 1, 2 / 3)  # 2/3 of 3 entities is 2.0 exactly, and two would stay
-@example([{"a", "b"}] * 3 + [{"b"}] * 7, 0.3, 1.0)  # 0.3 of 10 is 3.0 exactly, and three stay
-def test_token_limits_are_those_of_a_count_vectorizer(
-    lake: Any, sets: list[set[str]], min_df: float, max_df: float
-) -> None:
-    limited, invalid, vocabulary, points = limit(lake, {"min_df": min_df, "max_df": max_df}, sets)
-    shown = {f"{n:03}": tokens for n, tokens in enumerate(sets) if tokens}
-    try:
-        vectorizer = CountVectorizer(analyzer=sorted, min_df=min_df, max_df=max_df)
-        kept = set(vectorizer.fit(shown.values()).vocabulary_) if shown else set()
-    except ValueError:  # it refuses to keep nothing, and a max_df that allows less than min_df asks for
-        kept = set()
-    expected = [(f"{n:03}", sorted(tokens & kept) if tokens else None) for n, tokens in enumerate(sets)]
-    assert limited == expected
-    assert dict(vocabulary) == {"kept": len(kept), "dropped": len(set().union(*sets)) - len(kept)}
-    reasons = {
-        "an empty set (all values are null)": sum(tokens is None for _, tokens in expected),
-        "only values outside tokens.min_df..max_df": sum(tokens == [] for _, tokens in expected),
-    }
-    assert invalid == {words: count for words, count in reasons.items() if count}
-    distinct = dict.fromkeys(tuple(tokens) for _, tokens in expected if tokens)
-    assert [tuple(row[2]) for row in points] == list(distinct)
+@pytest.mark.parametrize("examples", [20, pytest.param(60, marks=pytest.mark.long)])
+def test_token_limits_are_those_of_a_count_vectorizer(lake: Any, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(SETS, COUNTS, COUNTS)
+    @example([{"a"}, {"a"}, {"a", "b"}], 1, 2 / 3)  # 2/3 of 3 entities is 2.0 exactly, and two would stay
+    @example([{"a", "b"}] * 3 + [{"b"}] * 7, 0.3, 1.0)  # 0.3 of 10 is 3.0 exactly, and three stay
+    def holds(sets: list[set[str]], min_df: float, max_df: float) -> None:
+        limited, invalid, vocabulary, points = limit(lake, {"min_df": min_df, "max_df": max_df}, sets)
+        shown = {f"{n:03}": tokens for n, tokens in enumerate(sets) if tokens}
+        try:
+            vectorizer = CountVectorizer(analyzer=sorted, min_df=min_df, max_df=max_df)
+            kept = set(vectorizer.fit(shown.values()).vocabulary_) if shown else set()
+        except ValueError:  # it refuses to keep nothing, and a max_df that allows less than min_df asks for
+            kept = set()
+        expected = [(f"{n:03}", sorted(tokens & kept) if tokens else None) for n, tokens in enumerate(sets)]
+        assert limited == expected
+        assert dict(vocabulary) == {"kept": len(kept), "dropped": len(set().union(*sets)) - len(kept)}
+        reasons = {
+            "an empty set (all values are null)": sum(tokens is None for _, tokens in expected),
+            "only values outside tokens.min_df..max_df": sum(tokens == [] for _, tokens in expected),
+        }
+        assert invalid == {words: count for words, count in reasons.items() if count}
+        distinct = dict.fromkeys(tuple(tokens) for _, tokens in expected if tokens)
+        assert [tuple(row[2]) for row in points] == list(distinct)
+
+    holds()
 
 
 def test_sets_without_limits_and_vectors_without_scale_have_no_further_statement() -> None:

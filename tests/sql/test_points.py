@@ -85,12 +85,16 @@ VALUES = {
 INVALID = {"set": (None,), "vector": (float("nan"), 1.0), "geo": (91.0, 0.0)}
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.data(), st.sampled_from(sorted(KINDS)))
-def test_points_and_members(lake: Any, data: st.DataObject, kind: str) -> None:
-    entities = data.draw(st.dictionaries(ENTITIES, VALUES[kind], max_size=25))
-    points, members = number(lake, kind, entities, INVALID[kind])
-    assert (points, members) == expected(entities)
+@pytest.mark.parametrize("examples", [12, pytest.param(40, marks=pytest.mark.long)])
+def test_points_and_members(lake: Any, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(st.data(), st.sampled_from(sorted(KINDS)))
+    def holds(data: st.DataObject, kind: str) -> None:
+        entities = data.draw(st.dictionaries(ENTITIES, VALUES[kind], max_size=25))
+        points, members = number(lake, kind, entities, INVALID[kind])
+        assert (points, members) == expected(entities)
+
+    holds()
 
 
 def test_many_entities_over_many_ranges(lake: Any) -> None:

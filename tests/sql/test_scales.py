@@ -87,27 +87,35 @@ NUMBERS = st.one_of(
 MATRICES = st.integers(1, 3).flatmap(lambda d: st.lists(st.tuples(*[NUMBERS] * d), min_size=1, max_size=14))
 
 
-@settings(max_examples=70, deadline=None)
-@given(MATRICES, st.sampled_from(["minmax", "robust"]))
-@example([(1.0,)], "robust")
-@example([(1.0,), (2.0,)], "robust")
-@example([(3.0,), (1.0,), (2.0,)], "robust")
-def test_ranks_equal_scikit_learns(lake: Any, rows: list[tuple[float, ...]], scale_name: str) -> None:
-    plan = plan_of(len(rows[0]), scale_name)
-    matrix = np.array(rows) + 0.0  # minus zero never comes out of features
-    check(scale_name, matrix, *scale(lake, plan, written(lake, plan, matrix.tolist())))
+@pytest.mark.parametrize("examples", [20, pytest.param(70, marks=pytest.mark.long)])
+def test_ranks_equal_scikit_learns(lake: Any, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(MATRICES, st.sampled_from(["minmax", "robust"]))
+    @example([(1.0,)], "robust")
+    @example([(1.0,), (2.0,)], "robust")
+    @example([(3.0,), (1.0,), (2.0,)], "robust")
+    def holds(rows: list[tuple[float, ...]], scale_name: str) -> None:
+        plan = plan_of(len(rows[0]), scale_name)
+        matrix = np.array(rows) + 0.0  # minus zero never comes out of features
+        check(scale_name, matrix, *scale(lake, plan, written(lake, plan, matrix.tolist())))
+
+    holds()
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    st.integers(1, 3).flatmap(
-        lambda d: st.lists(st.tuples(*[st.floats(-1e6, 1e6)] * d), min_size=1, max_size=14)
+@pytest.mark.parametrize("examples", [12, pytest.param(40, marks=pytest.mark.long)])
+def test_means_equal_scikit_learns(lake: Any, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(
+        st.integers(1, 3).flatmap(
+            lambda d: st.lists(st.tuples(*[st.floats(-1e6, 1e6)] * d), min_size=1, max_size=14)
+        )
     )
-)
-def test_means_equal_scikit_learns(lake: Any, rows: list[tuple[float, ...]]) -> None:
-    plan = plan_of(len(rows[0]), "standard")
-    matrix = np.array(rows) + 0.0
-    check("standard", matrix, *scale(lake, plan, written(lake, plan, matrix.tolist())))
+    def holds(rows: list[tuple[float, ...]]) -> None:
+        plan = plan_of(len(rows[0]), "standard")
+        matrix = np.array(rows) + 0.0
+        check("standard", matrix, *scale(lake, plan, written(lake, plan, matrix.tolist())))
+
+    holds()
 
 
 SHAPES = {

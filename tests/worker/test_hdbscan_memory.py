@@ -47,6 +47,7 @@ def answer(event: Event) -> dict[str, Any]:
     return reply
 
 
+@pytest.mark.long
 def test_each_step_takes_what_is_predicted(day: Any) -> None:
     common: dict[str, Any] = {"points": tuple(day.points), "point_count": POINTS, "min_samples": 5}
     neighbours, forests, rows, pairs = [], [], 0, 0

@@ -40,7 +40,12 @@ def peak(points: Path, select: str, **about: Any) -> float:
 
 @needs_kernel
 @pytest.mark.parametrize(
-    ("texts", "length", "edits"), [(800_000, 12, 1), (200_000, 100, 2), (300_000, 30, 4)]
+    ("texts", "length", "edits"),
+    [
+        (800_000, 12, 1),
+        pytest.param(200_000, 100, 2, marks=pytest.mark.long),
+        pytest.param(300_000, 30, 4, marks=pytest.mark.long),
+    ],
 )
 def test_texts_take_what_is_predicted(tmp_path: Path, texts: int, length: int, edits: int) -> None:
     """Texts of one length, so that all are in one table."""
@@ -52,7 +57,12 @@ def test_texts_take_what_is_predicted(tmp_path: Path, texts: int, length: int, e
 
 @needs_kernel
 @pytest.mark.parametrize(
-    ("sets", "tokens", "vocabulary"), [(600_000, 4, 500_000), (200_000, 20, 10**9), (100_000, 60, 20_000)]
+    ("sets", "tokens", "vocabulary"),
+    [
+        (600_000, 4, 500_000),
+        pytest.param(200_000, 20, 10**9, marks=pytest.mark.long),
+        pytest.param(100_000, 60, 20_000, marks=pytest.mark.long),
+    ],
 )
 def test_sets_take_what_is_predicted(tmp_path: Path, sets: int, tokens: int, vocabulary: int) -> None:
     """Tokens of few sets, of one set each, and of many."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("small_samples")
 
 
+@pytest.mark.long
 @settings(max_examples=6, deadline=None)
 @given(day=days(), clusters=st.integers(1, 8), seed=st.integers(0, 99))
 def test_any_split_gives_the_same_bytes(

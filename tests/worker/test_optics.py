@@ -49,6 +49,7 @@ def by_majority(day: Day, labels: Any, ordering: Any) -> Any:
     return np.array(chosen)
 
 
+@pytest.mark.long
 @settings(max_examples=80, deadline=None)
 @given(day=days, split=splits)
 def test_the_plot_is_scikit_learns(new_day: Callable[[], Any], day: Day, split: Split) -> None:

@@ -58,6 +58,7 @@ def test_a_plot_and_its_clusters_take_what_is_predicted(day: Path) -> None:
     assert peak_mb(extract.to_json()) == pytest.approx(predicted, rel=0.25)
 
 
+@pytest.mark.long
 def test_climbs_and_peaks_take_what_is_predicted(day: Path) -> None:
     event = ClimbEvent(
         points=(str(day / "points"),),

@@ -13,12 +13,11 @@ import sqlglot
 import sqlglot.expressions as exp
 
 from cluster_assets.domain.errors import EngineError
+from cluster_assets.engines.duckdb_whole import INTEGERS, is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_INTEGERS = (exp.DType.TINYINT, exp.DType.SMALLINT, exp.DType.INT, exp.DType.BIGINT)
-_WHOLE = (exp.Floor, exp.Ceil, exp.Count, exp.Window, exp.ArraySize, exp.Length, exp.Boolean, exp.Null)
 _TEXTS = (exp.DType.VARCHAR, exp.DType.TEXT)
 
 # Halves go away from zero in Trino, to the even neighbour in DuckDB; a text with a fraction is no integer.
@@ -90,26 +89,13 @@ END
 
 def _cast(node: exp.Expr) -> None:
     target = node.args["to"]
-    if target.this in _INTEGERS and not _is_whole(node.this):
+    if target.this in INTEGERS and not is_whole(node.this):
         cast = "TRY_CAST" if isinstance(node, exp.TryCast) else "CAST"
         node.replace(_filled(_TO_INTEGER.format(cast=cast, type=target.sql("duckdb")), x=node.this))
     elif target.this in _TEXTS and target.expressions:  # DuckDB takes no notice of a length
         length = target.expressions[0].this
         target.set("expressions", [])
         node.replace(exp.func("substr", node.copy(), exp.Literal.number(1), length.copy(), dialect="duckdb"))
-
-
-def _is_whole(node: exp.Expr) -> bool:
-    """Whether a value is surely an integer, or a double that holds one."""
-    if isinstance(node, exp.Paren | exp.Neg):
-        return _is_whole(node.this)
-    if isinstance(node, exp.Least | exp.Greatest):
-        return all(_is_whole(part) for part in (node.this, *node.expressions))
-    if isinstance(node, exp.Literal):
-        return bool(node.name.lstrip("+-").isdigit())
-    if isinstance(node, exp.Cast):
-        return node.to.this in _INTEGERS or _is_whole(node.this)
-    return isinstance(node, _WHOLE)
 
 
 def _compared(node: exp.Expr) -> None:

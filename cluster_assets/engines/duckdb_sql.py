@@ -14,6 +14,7 @@ from sqlglot.errors import ErrorLevel, SqlglotError
 
 from cluster_assets.domain.errors import EngineError
 from cluster_assets.engines.duckdb_differences import DIFFERENCES
+from cluster_assets.engines.duckdb_whole import mark_whole_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -94,6 +95,7 @@ class _KnownPieces:
 def _cut(statement: Statement) -> _Pieces:
     tree = statement.tree.copy()
     columns = sorted({column.name for column in tree.find_all(exp.Column)})
+    mark_whole_columns(tree)
     local = {cte.alias for cte in tree.find_all(exp.CTE)}
     mark = f"__{secrets.token_hex(8)}_"
     names: list[str] = []

@@ -53,13 +53,14 @@ def _state(uri: str) -> tuple[str, int, int]:
 
 
 def _read_footers(cursor: duckdb.DuckDBPyConnection, uris: list[str]) -> dict[str, dict[str, int]]:
+    # Added up here: for a small file that takes a third of the time of a GROUP BY.
     rows = cursor.execute(
-        "SELECT file_name, path_in_schema, sum(total_compressed_size)::BIGINT "
-        f"FROM parquet_metadata({file_list(uris)}) GROUP BY ALL"
+        f"SELECT file_name, path_in_schema, total_compressed_size FROM parquet_metadata({file_list(uris)})"
     ).fetchall()
     found: dict[str, dict[str, int]] = {}
     for uri, path, size in rows:
-        found.setdefault(uri, {})[path] = int(size)
+        sizes = found.setdefault(uri, {})
+        sizes[path] = sizes.get(path, 0) + int(size)
     return found
 
 

@@ -162,9 +162,8 @@ def _rename(node: exp.Expr) -> None:
             exp.Anonymous(this="BIT_COUNT", expressions=[exp.cast(node.expressions[0], exp.DType.BIGINT)])
         )
     elif name == "checksum":  # both are sums of 64-bit hashes, whatever the order of the rows
-        (row,) = node.expressions
-        values = row.expressions if isinstance(row, exp.Struct) else [row]
-        node.replace(exp.Sum(this=exp.Anonymous(this="HASH", expressions=list(values))))
+        hashes = exp.Anonymous(this="HASH", expressions=list(node.expressions))
+        node.replace(exp.Sum(this=hashes))
     else:
         node.set("this", _NAMES.get(name, node.name))
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import sqlglot.expressions as exp
 
 INTEGERS = (exp.DType.TINYINT, exp.DType.SMALLINT, exp.DType.INT, exp.DType.BIGINT)
-_WHOLE = (exp.Floor, exp.Ceil, exp.Count, exp.Window, exp.ArraySize, exp.Length, exp.Boolean, exp.Null)
+_WHOLE = (
+    exp.Floor, exp.Ceil, exp.Count, exp.RowNumber, exp.Rank, exp.DenseRank, exp.ArraySize, exp.Length,
+    exp.Boolean, exp.Null,
+)  # fmt: skip
 _MARK = "is_whole"
 
 
@@ -26,7 +29,7 @@ def _values(node: exp.Expr) -> tuple[exp.Expr, ...]:
     if isinstance(node, exp.Case):
         otherwise = node.args.get("default") or exp.null()
         return (*(branch.args["true"] for branch in node.args["ifs"]), otherwise)
-    if isinstance(node, exp.Paren | exp.Neg | exp.Alias | exp.Cast):
+    if isinstance(node, exp.Paren | exp.Neg | exp.Alias | exp.Cast | exp.Window):
         return (node.this,)
     if isinstance(node, exp.Least | exp.Greatest | exp.Coalesce | exp.Max | exp.Min):
         return (node.this, *node.expressions)
@@ -37,7 +40,7 @@ def mark_whole_columns(tree: exp.Query) -> None:
     """Mark columns that come from whole outputs of WITH, for `is_whole`; the tree must not be changed yet."""
     outputs: dict[str, set[str]] = {}
     for cte in _in_order(tree):
-        if isinstance(cte.this, exp.Select):
+        if isinstance(cte.this, exp.Select) and not cte.alias_column_names:
             _mark(cte.this, outputs)
             whole = {one.alias_or_name for one in cte.this.expressions if is_whole(one)}
             # Two of one name in different places: what both have.
@@ -58,14 +61,14 @@ def _in_order(tree: exp.Query) -> list[exp.CTE]:
 
 
 def _mark(select: exp.Select, outputs: dict[str, set[str]]) -> None:
+    read = [select.args.get("from_"), *select.args.get("joins", ()), *select.args.get("laterals", ())]
+    items = [source.this if isinstance(source, exp.From | exp.Join) else source for source in read if source]
     sources = {
-        table.alias_or_name: outputs.get(table.name, set())
-        for table in select.find_all(exp.Table)
-        if table.parent_select is select
+        item.alias_or_name: outputs.get(item.name, set())
+        for item in items
+        if isinstance(item, exp.Table) and not item.alias_column_names
     }
+    alone = next(iter(sources), "") if len(items) == 1 else ""
     for column in select.find_all(exp.Column):
-        if column.parent_select is not select:
-            continue
-        name = column.table or (next(iter(sources)) if len(sources) == 1 else "")
-        if column.name in sources.get(name, ()):
+        if column.parent_select is select and column.name in sources.get(column.table or alone, ()):
             column.meta[_MARK] = True

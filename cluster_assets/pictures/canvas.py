@@ -166,9 +166,11 @@ def _keep_ticks(figure: Figure) -> None:
     """Find ticks and their labels once: the layout asks for them some thirty times."""
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
         places = [float(place) for place in axis.get_majorticklocs()]
-        labels = axis.get_major_formatter().format_ticks(places)
+        found = axis.get_major_formatter()
+        fixed = FixedFormatter(found.format_ticks(places))
+        fixed.set_offset_string(found.get_offset())  # `1e6` at the end of the axis
         axis.set_major_locator(FixedLocator(places))
-        axis.set_major_formatter(FixedFormatter(labels))
+        axis.set_major_formatter(fixed)
 
 
 def _png(canvas: FigureCanvasAgg, dpi: int) -> bytes:

@@ -116,6 +116,8 @@ def check_clusters(
         faults.append(f"{found['rows'] - found['entities']:,} rows repeat an entity or have none")
     if found["unmatched"]:
         faults.append(f"{found['unmatched']:,} entities are not those of members, on the same point")
+    if seen["strangers"] and not faults:
+        faults.append("its rows of entity and point are not those of members")
     yield Finding("entities_once", "; ".join(faults), found)
     faults = [_not_dense("clusters", seen["labels"], seen["labels"], seen)]
     if seen["torn_points"]:

@@ -1,11 +1,12 @@
 -- Fills: nothing; one row about the labels and roles of clusters, and whether its entities are those of members.
 -- Reads: clusters, members
 -- strangers: 0 where both hold the same rows of entity and point, by their number and an order-free sum of 64-bit
--- hashes; 1 where not, and sql/checks/entities.sql tells which. Torn points: only points of several entities can be.
+-- hashes; 1 where not, and sql/checks/entities.sql tells which. One text is hashed: Trino's hash of a ROW is a sum over
+-- its fields, the same whichever points the entities are on. Torn points: only points of several entities can be.
 WITH of_rows AS (
     SELECT
         count(*) AS "rows",
-        checksum(ROW(entity, point_id)) AS hashes,
+        checksum(concat(CAST(point_id AS VARCHAR), ' ', entity)) AS hashes,
         count(CASE WHEN role IS NULL OR role NOT IN ({% for role in roles %}{{ ', ' if not loop.first else '' }}'{{ role }}'{% endfor %}) THEN 1 END) AS strange_roles,
         count(CASE WHEN cluster IS NULL OR cluster < -1 OR (cluster = -1) <> (role = 'noise') THEN 1 END) AS wrong_noise
     FROM clusters
@@ -13,7 +14,7 @@ WITH of_rows AS (
 of_members AS (
     SELECT
         count(*) AS "rows",
-        checksum(ROW(entity, point_id)) AS hashes
+        checksum(concat(CAST(point_id AS VARCHAR), ' ', entity)) AS hashes
     FROM members
 ),
 labels AS (

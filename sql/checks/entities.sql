@@ -13,7 +13,7 @@ WITH matched AS (
 of_entities AS (
     SELECT
         count(
-            CASE WHEN clustered IS NULL OR member IS NULL OR clustered_point <> member_point THEN 1 END
+            CASE WHEN clustered IS NULL OR member IS NULL OR clustered_point IS DISTINCT FROM member_point THEN 1 END
         ) AS unmatched
     FROM matched
 ),

@@ -98,6 +98,14 @@ FAULTS = {
         "clusters", "clusters", "SELECT * REPLACE (if(entity = 'e3', 5, point_id) AS point_id) FROM t",
         {"entities_once"},
     ),
+    "entities change points": (
+        "clusters", "clusters", "SELECT * REPLACE ((point_id + 1) % count(*) OVER () AS point_id) FROM t",
+        {"entities_once"},
+    ),
+    "an entity is on no point": (
+        "clusters", "clusters", "SELECT * REPLACE (if(entity = 'e3', NULL, point_id) AS point_id) FROM t",
+        {"entities_once"},
+    ),
     "clusters are numbered from 1": (
         "clusters", "clusters", "SELECT * REPLACE (if(cluster < 0, -1, cluster + 1) AS cluster) FROM t",
         {"labels_dense"},

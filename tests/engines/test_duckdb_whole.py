@@ -27,6 +27,7 @@ def text_of(query: str) -> str:
             "SELECT CAST(coalesce(m, 0) AS BIGINT) AS m FROM b"
         ),
         "SELECT CAST(CASE WHEN x > 0 THEN 1 WHEN x < 0 THEN -1 END AS BIGINT) AS s FROM t",
+        "WITH a AS (SELECT row_number() OVER (ORDER BY x) AS n FROM t) SELECT CAST(n AS BIGINT) AS n FROM a",
     ],
 )
 def test_what_is_whole_is_cast_plainly(query: str) -> None:
@@ -46,6 +47,13 @@ def test_what_is_whole_is_cast_plainly(query: str) -> None:
         ),
         "WITH a AS (SELECT sum(x) AS n FROM t) SELECT CAST(n AS BIGINT) AS n FROM a",
         "SELECT CAST(CASE WHEN x > 0 THEN 1 ELSE x END AS BIGINT) AS s FROM t",
+        "WITH a (n, m) AS (SELECT count(*) AS m, max(x) AS n FROM t) SELECT CAST(m AS BIGINT) AS m FROM a",
+        "WITH a AS (SELECT count(*) AS m, x AS n FROM t) SELECT CAST(m AS BIGINT) AS x FROM a AS b(n, m)",
+        (
+            "WITH a AS (SELECT count(*) AS n FROM t) "
+            "SELECT CAST(n AS BIGINT) AS n FROM a RIGHT JOIN (SELECT x AS n FROM t) AS d USING (n)"
+        ),
+        "WITH a AS (SELECT sum(x) OVER (ORDER BY k) AS m FROM t) SELECT CAST(m AS BIGINT) AS m FROM a",
     ],
 )
 def test_what_may_have_a_fraction_is_rounded_as_trino_does(query: str) -> None:

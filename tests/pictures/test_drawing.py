@@ -21,7 +21,15 @@ sys.path.insert(0, str(Path(__file__).parent))  # facts_of_days is used by a pro
 from facts_of_days import cloud_of, day_of, flow_of, identity, row_of_days, shares_of
 
 from cluster_assets.pictures import maps
-from cluster_assets.pictures.canvas import LARGE_BYTES, MAX_BYTES, Picture, printable
+from cluster_assets.pictures.canvas import (
+    LARGE_BYTES,
+    MAX_BYTES,
+    Picture,
+    finish,
+    new_figure,
+    printable,
+    style,
+)
 from cluster_assets.pictures.facts import ClusterFact, DayFacts, PointCloud, TokenShares
 from cluster_assets.pictures.flow import LANES, draw_flow
 from cluster_assets.pictures.heat import TOKENS, choose_tokens, draw_tokens
@@ -105,6 +113,16 @@ def test_points_far_away_do_not_hide_the_clusters() -> None:
     rows, columns = np.nonzero((drawn == np.frombuffer(colour, dtype=np.uint8)).all(axis=2))
     assert np.ptp(columns) > image.width / 4
     assert np.ptp(rows) > image.height / 4
+
+
+@pytest.mark.parametrize(("values", "factor"), [([0.0, 5e6], "1e6"), ([1.7e9, 1.7e9 + 50], "+1.7e9")])
+def test_large_values_keep_what_their_ticks_leave_out(values: list[float], factor: str) -> None:
+    with style():
+        figure = new_figure(3.0)
+        axes = figure.subplots()
+        axes.plot(values, [0.0, 1.0])
+        finish(figure, "map", "Values", "two points")
+    assert axes.xaxis.get_offset_text().get_text() == factor
 
 
 def test_any_text_can_be_drawn() -> None:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from cluster_assets.sql_files import SQL_ROOT
+from cluster_assets.domain.partitions import parse_day
+from cluster_assets.features import comparison_of
+from cluster_assets.metrics.density import sample_density
+from cluster_assets.ports import FileRelation
+from cluster_assets.sql_files import SQL_ROOT, bind
+from cluster_assets.stages.lineage_history import find_id, life_of
 from cluster_assets.stages.way import STAGES
 
 if TYPE_CHECKING:
@@ -59,6 +64,12 @@ OTHERS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any
     (MANY, {"metric": "euclidean", "threshold": 0.5}, {"type": "blocks", "points": 64}, DBSCAN),
     (EMBEDDING, {"metric": "cosine", "threshold": 0.1}, {"type": "lsh", "recall_sample": 100}, DBSCAN),
     (VECTOR, {"metric": "euclidean", "threshold": 0.5}, {"type": "cells"}, {"type": "connected_components"}),
+    (
+        GEO,
+        {"metric": "haversine", "threshold": 50_000.0},
+        {"type": "cells"},
+        {"type": "connected_components"},
+    ),
     (VECTOR, {"metric": "euclidean", "threshold": 0.5}, {"type": "join"}, {"type": "agglomerative"}),
     (VECTOR, {"metric": "euclidean", "threshold": 0.5}, {"type": "join"}, {"type": "hdbscan"}),
 ]
@@ -110,7 +121,9 @@ def test_a_pipeline_gives_the_same_rows_on_both(
     assert runner.first_day() == DAY
 
 
-@pytest.mark.parametrize("pipeline", OTHERS, ids=["blocks", "recall", "cells", "components", "levels"])
+@pytest.mark.parametrize(
+    "pipeline", OTHERS, ids=["blocks", "recall", "cells", "places", "components", "levels"]
+)
 def test_another_pipeline_gives_the_same_rows_on_both(
     both: Any,
     make_runner: Callable[..., Any],
@@ -125,6 +138,44 @@ def test_another_pipeline_gives_the_same_rows_on_both(
         backend, raw=raw, features=features, distance=distance, blocking=blocking, algorithm=algorithm
     )
     assert runner.run(DAY, TO_CLUSTERS)["clusters"].manifest.tables["clusters"].rows > 200
+
+
+def test_days_that_look_back_give_the_same_rows_on_both(
+    both: Any, make_runner: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Entities turn over from day to day, so that clusters are matched by their features."""
+    backend, engine = both
+    write_source(tmp_path / "source.parquet", 300)
+    runner = make_runner(
+        backend,
+        raw={"files": str(tmp_path / "source.parquet"), "time_column": "at"},
+        features=VECTOR,
+        distance={"metric": "euclidean", "threshold": 0.5},
+        checks={"min_days": 1},
+    )
+    runner.run(DAY)
+    runner.run("2026-01-02")
+    stable_id = find_id(runner.ledger, engine, "2026-01-02/0")
+    assert life_of(runner.ledger, engine, stable_id)[-1].day == "2026-01-02"
+
+
+def test_statements_for_what_is_rare_give_the_same_rows_on_both(
+    both: Any, make_runner: Callable[..., Any], tmp_path: Path
+) -> None:
+    """What the choice of an executor asks of many points, and a check that failed."""
+    backend, engine = both
+    write_source(tmp_path / "source.parquet", 300)
+    raw = {"files": str(tmp_path / "source.parquet"), "time_column": "at"}
+    for features, metric in ((VECTOR, "euclidean"), (GEO, "haversine")):
+        distance = {"metric": metric, "threshold": 0.5}
+        runner = make_runner(backend, name=metric, raw=raw, features=features, distance=distance)
+        points = runner.run(DAY, TO_CLUSTERS)["points"].manifest
+        relation = FileRelation(runner.ledger.uris(points, "points"))
+        engine.fetch(sample_density(comparison_of(runner.spec), 3), {"points": relation})
+    members = FileRelation(runner.ledger.uris(points, "members"))
+    clusters = FileRelation(runner.ledger.uris(runner.ledger.require("clusters", parse_day(DAY)), "clusters"))
+    (row,) = engine.fetch(bind("checks/entities.sql"), {"clusters": clusters, "members": members}).rows
+    assert (row["rows"], row["unmatched"]) == (row["entities"], 0)
 
 
 def test_every_file_was_compared(compared: set[str], request: pytest.FixtureRequest) -> None:

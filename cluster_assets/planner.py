@@ -65,7 +65,8 @@ def choose_executor(spec: PipelineSpec, points: int, count_comparisons: Callable
     can_be_cells = "cells" in blockings_of(spec.features, spec.near, spec.algorithm)
     if can_be_cells or dimensions > 3:
         comparisons = count_comparisons()
-        dense = _comparisons_of_dense(spec, points) if can_be_cells else DENSE_COMPARISONS
+        is_held = can_be_cells and is_measured(spec, points) and is_certified(spec, points)
+        dense = CERTIFIED_COMPARISONS if is_held else DENSE_COMPARISONS
         if comparisons > max(FEW_COMPARISONS, dense * points):
             reason = f"a join would measure {comparisons:,} pairs of {points:,} points"
             return Choice("cells" if can_be_cells else "blocks", reason)
@@ -80,12 +81,6 @@ def is_certified(spec: PipelineSpec, points: int) -> bool:
     """Whether one invocation holds all points at once, should their day get a certificate."""
     dimensions = len(spec.features.vector or ())
     return bool(dimensions) and points <= most_grid_points(spec.limits, dimensions)
-
-
-def _comparisons_of_dense(spec: PipelineSpec, points: int) -> int:
-    """Pairs a point that make a day dense."""
-    is_held = is_measured(spec, points) and is_certified(spec, points)
-    return CERTIFIED_COMPARISONS if is_held else DENSE_COMPARISONS
 
 
 def is_measured(spec: PipelineSpec, points: int) -> bool:

@@ -26,6 +26,8 @@ SQL_ROOT = Path(__file__).resolve().parent.parent / "sql"
 ORDER_SENSITIVE = "-- order-sensitive:"
 
 Value = bool | int | float | str | dt.datetime
+Shape = tuple[tuple[str, object], ...]
+Given = tuple[tuple[str, str, Value], ...]  # names, texts that tell 1 from 1.0 and True, and values
 _NONE: Mapping[str, Any] = {}
 
 
@@ -50,35 +52,28 @@ def bind(
     """
     shape = tuple(sorted(structure.items()))
     given = tuple((name, repr(value), value) for name, value in sorted(values.items()))
-    if not expressions:  # the same values, the same tree: engines know its text
-        return _bound(path, shape, given)
-    return _bind(path, shape, {name: literal(value) for name, _, value in given}, expressions)
+    # Without expressions: the same values, the same tree, of which engines know the text.
+    return _bind(path, shape, given, expressions) if expressions else _bound(path, shape, given)
 
 
 @functools.lru_cache(maxsize=256)
-def _bound(
-    path: str, shape: tuple[tuple[str, object], ...], given: tuple[tuple[str, str, Value], ...]
-) -> Statement:
-    return _bind(path, shape, {name: literal(value) for name, _, value in given}, _NONE)
+def _bound(path: str, shape: Shape, given: Given) -> Statement:
+    return _bind(path, shape, given, _NONE)
 
 
-def _bind(
-    path: str,
-    shape: tuple[tuple[str, object], ...],
-    literals: Mapping[str, exp.Expr],
-    expressions: Mapping[str, exp.Expr],
-) -> Statement:
+def _bind(path: str, shape: Shape, given: Given, expressions: Mapping[str, exp.Expr]) -> Statement:
     text, template = _read(path, shape)
     tree = template.copy()
+    literals = {name: literal(value) for name, _, value in given}
     if both := literals.keys() & expressions.keys():
         raise ValueError(f"{path}: {sorted(both)} given both as value and as expression")
-    given = {**literals, **expressions}
+    parts = {**literals, **expressions}
     asked = {placeholder.name for placeholder in tree.find_all(exp.Placeholder)}
-    if asked != given.keys():
-        missing, unused = sorted(asked - given.keys()), sorted(given.keys() - asked)
+    if asked != parts.keys():
+        missing, unused = sorted(asked - parts.keys()), sorted(parts.keys() - asked)
         raise ValueError(f"{path}: missing parameters {missing}, unused parameters {unused}")
     for placeholder in list(tree.find_all(exp.Placeholder)):
-        placeholder.replace(_in_parentheses(given[placeholder.name].copy()))
+        placeholder.replace(_in_parentheses(parts[placeholder.name].copy()))
     return Statement(path, tree, order_sensitive=ORDER_SENSITIVE in text)
 
 
@@ -138,7 +133,7 @@ def _environment() -> jinja2.Environment:
 
 
 @functools.lru_cache(maxsize=256)
-def _read(path: str, structure: tuple[tuple[str, object], ...]) -> tuple[str, exp.Query]:
+def _read(path: str, structure: Shape) -> tuple[str, exp.Query]:
     text = _environment().get_template(path).render(dict(structure))
     trees = sqlglot.parse(text, read=DIALECT)
     if len(trees) != 1 or not isinstance(trees[0], exp.Query):

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     Command = Callable[..., subprocess.CompletedProcess[str]]
 
 PROJECT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(PROJECT / "tests" / "aws"))  # the Athena wire server is a package beside its tests
+# Modules that tests of several areas share; the Athena wire server is a package beside its tests.
+sys.path[:0] = [str(PROJECT / "tests" / folder) for folder in ("aws", "processes", "references")]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

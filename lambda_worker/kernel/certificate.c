@@ -8,39 +8,19 @@
 
 enum { MOST_CELLS = 1024, MOST_AXES = 16 };
 
-/* Entities of the points from..to-1 that are near point i. Inlined with constants, its inner loop unrolls. */
-static inline __attribute__((always_inline)) int64_t weigh_run(const Grid *g, int64_t i, int64_t from, int64_t to,
-                                                               const int64_t *weights, int64_t metric,
-                                                               int64_t dimensions)
-{
-    const double *values = g->values, limit = g->limit;
-    int64_t points = g->points, near = 0;
-    for (int64_t j = from; j < to; j++) {
-        double reduced = 0;
-        for (int64_t k = 0; k < dimensions; k++) {
-            double d = fabs(values[k * points + i] - values[k * points + j]);
-            if (metric == EUCLIDEAN)
-                reduced += d * d;
-            else if (metric == MANHATTAN)
-                reduced += d;
-            else
-                reduced = d > reduced ? d : reduced;
-        }
-        near += reduced <= limit ? weights[j] : 0;
-    }
-    return near;
-}
-
+/* Entities of the points from..to-1 that are near point i. */
 static int64_t weigh_near(Grid *g, int64_t i, int64_t from, int64_t to, const int64_t *weights)
 {
-    if (to <= from)
-        return 0;
-    g->tested += to - from;
-    if (g->metric == EUCLIDEAN && g->dimensions == 2)
-        return weigh_run(g, i, from, to, weights, EUCLIDEAN, 2);
-    if (g->metric == EUCLIDEAN && g->dimensions == 3)
-        return weigh_run(g, i, from, to, weights, EUCLIDEAN, 3);
-    return weigh_run(g, i, from, to, weights, g->metric, g->dimensions);
+    double buffer[CHUNK];
+    int64_t near = 0;
+    for (; from < to; from += CHUNK) {
+        int64_t count = to - from < CHUNK ? to - from : CHUNK;
+        reduce_run(g, i, from, from + count, buffer);
+        for (int64_t j = 0; j < count; j++)
+            near += buffer[j] <= g->limit ? weights[from + j] : 0;
+        g->tested += count;
+    }
+    return near;
 }
 
 /* Mark the points with entities of at least weight `least` near them, their own included.

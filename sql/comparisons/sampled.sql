@@ -1,28 +1,28 @@
 -- Fills: nothing; one row: how many ordered pairs of every k-th point, k = :every, share a cell; places in cubes.
 -- Reads: points
 -- Parameters: :every, :side of a cell, for places in radii of the Earth
-WITH sample AS (
+WITH located AS (
+    {% if is_geo %}
+    {% include "cells/haversine.sql" %}
+
+    {% else %}
     SELECT
-        {% if is_geo %}
-        cos(latitude * DOUBLE '0.017453292519943295') * cos(longitude * DOUBLE '0.017453292519943295') AS x0,
-        cos(latitude * DOUBLE '0.017453292519943295') * sin(longitude * DOUBLE '0.017453292519943295') AS x1,
-        sin(latitude * DOUBLE '0.017453292519943295') AS x2
-        {% else %}
+        point_id
         {% for k in range(axes) %}
-        {{ ', ' if not loop.first else '' }}x{{ k }}
+        , floor(x{{ k }} / :side) AS c{{ k }}
         {% endfor %}
-        {% endif %}
     FROM points
-    WHERE point_id % :every = 0
+    {% endif %}
 ),
 cells AS (
     SELECT
         {% for k in range(axes) %}
-        floor(x{{ k }} / :side) AS c{{ k }},
+        c{{ k }},
         {% endfor %}
         CAST(count(*) AS DOUBLE) AS points
-    FROM sample
-    GROUP BY {% for k in range(axes) %}{{ ', ' if loop.index0 else '' }}floor(x{{ k }} / :side){% endfor %}
+    FROM located
+    WHERE point_id % :every = 0
+    GROUP BY {% for k in range(axes) %}{{ ', ' if loop.index0 else '' }}c{{ k }}{% endfor %}
 
 )
 SELECT CAST(coalesce(sum(points * (points - 1)), 0) AS DOUBLE) AS shared

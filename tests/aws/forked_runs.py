@@ -1,14 +1,11 @@
 """A program that starts real Dagster runs on demand, each in a process of its own, ready at once.
 
-Loading Dagster and the SDK takes seconds; it is done once, and every run is a fork of the loaded program.
-Each line of the input is a JSON object: `spec` (a YAML), `day`, `environment`, `said` (a file for what the
-run prints) and `shard_rows` (pairs of a shard, so that small days have many). Two lines answer it: the
-process id of the run when it begins, and its exit status when it has ended, negative for a signal.
+Orders hold `spec` (a YAML), `day`, `environment`, `said` (a file for what the run prints) and `shard_rows`
+(pairs of a shard, so that small days have many); see `serve_orders` for the answers.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import traceback
@@ -29,6 +26,10 @@ from cluster_assets.runs import materialize_days
 from cluster_assets.settings import load_settings
 from cluster_assets.stages.forests import ShardSizes
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "processes"))
+
+from forks import serve_orders
+
 
 def load_clients() -> None:
     """The descriptions of the services, which take most of the time that making a client does."""
@@ -46,7 +47,7 @@ def run_day_of(order: dict[str, Any]) -> None:
     materialize_days(spec, (parse_day(order["day"]),), load_settings(), force=False)
 
 
-def in_fork(order: dict[str, Any]) -> int:
+def in_fork(order: dict[str, Any]) -> None:
     """Run and never return."""
     said = os.open(order["said"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
@@ -60,16 +61,6 @@ def in_fork(order: dict[str, Any]) -> int:
     os._exit(0)
 
 
-def main() -> None:
-    load_clients()
-    for line in sys.stdin:
-        pid = os.fork()
-        if pid == 0:
-            in_fork(json.loads(line))
-        print(pid, flush=True)
-        _, status = os.waitpid(pid, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    load_clients()
+    serve_orders(in_fork)

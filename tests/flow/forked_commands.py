@@ -1,19 +1,21 @@
 """A program that runs commands of `cluster-assets`, each in a process group of its own, ready at once.
 
-Loading Dagster takes seconds; it is done once, and every command is a fork of the loaded program. Each line
-of the input is a JSON object: `arguments` and `environment`. Two lines answer it: the process id when the
-command begins, and its exit status when it has ended, negative for a signal.
+Orders hold `arguments` and `environment`; see `serve_orders` for the answers.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 from cluster_assets.cli import commands, run_command
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "processes"))
+
+from forks import serve_orders
 
 
 def in_fork(order: dict[str, Any]) -> None:
@@ -34,15 +36,5 @@ def in_fork(order: dict[str, Any]) -> None:
         os._exit(1)
 
 
-def main() -> None:
-    for line in sys.stdin:
-        pid = os.fork()
-        if pid == 0:
-            in_fork(json.loads(line))
-        print(pid, flush=True)
-        _, status = os.waitpid(pid, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    serve_orders(in_fork)

@@ -16,6 +16,7 @@ from scipy.spatial.distance import cdist
 from sklearn.cluster import DBSCAN
 from sklearn.metrics.pairwise import haversine_distances
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
+from wagner_fischer import levenshtein
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,19 +76,10 @@ def of_places(rows: pd.DataFrame) -> Truth:
     return list(found.index), haversine_distances(np.radians(found.to_numpy())) * EARTH_RADIUS_M
 
 
-def edits(a: str, b: str) -> int:
-    row = list(range(len(b) + 1))
-    for i, left in enumerate(a, 1):
-        before, row[0] = row[0], i
-        for j, right in enumerate(b, 1):
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (left != right))
-    return row[-1]
-
-
 def of_texts(rows: pd.DataFrame) -> Truth:
     texts = rows.groupby("src_ip")["region"].max().dropna().sort_index()
     names, code = np.unique(texts.to_numpy(str), return_inverse=True)
-    between = np.array([[edits(a, b) for b in names] for a in names], float)
+    between = np.array([[levenshtein(a, b) for b in names] for a in names], float)
     return list(texts.index), between[np.ix_(code, code)]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
+from wagner_fischer import levenshtein
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,17 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 EARTH_M = 6_371_008.8
-
-
-def edits(one: str, other: str) -> int:
-    """Levenshtein's distance, cell by cell."""
-    above = list(range(len(other) + 1))
-    for i, a in enumerate(one, start=1):
-        row = [i]
-        for j, b in enumerate(other, start=1):
-            row.append(min(row[-1] + 1, above[j] + 1, above[j - 1] + (a != b)))
-        above = row
-    return above[-1]
 
 
 def great_circle(one: Sequence[float], other: Sequence[float]) -> float:
@@ -55,7 +45,7 @@ DISTANCES: dict[tuple[str, str], Callable[[Any, Any], float]] = {
     ("set", "jaccard"): jaccard,
     ("set", "dice"): lambda a, b: 1 - 2 * len(set(a) & set(b)) / (len(set(a)) + len(set(b))),
     ("set", "cosine"): lambda a, b: 1 - len(set(a) & set(b)) / math.sqrt(len(set(a)) * len(set(b))),
-    ("text", "levenshtein"): lambda a, b: float(edits(a, b)),
+    ("text", "levenshtein"): lambda a, b: float(levenshtein(a, b)),
 }
 
 

@@ -9,8 +9,9 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from clustered_points import DISTANCES, edits, great_circle, jaccard, matrix
+from clustered_points import DISTANCES, great_circle, jaccard, matrix
 from sklearn.metrics import silhouette_samples
+from wagner_fischer import levenshtein
 
 from cluster_assets.domain.errors import UpstreamMissingError
 from cluster_assets.domain.partitions import parse_day
@@ -105,7 +106,7 @@ def distance_of(kind: str, metric: str, rows: pd.DataFrame) -> Callable[[Any, An
     width = rows["x"].max() - rows["x"].min()
 
     def gower(a: Any, b: Any) -> float:
-        name = edits(a.name_, b.name_) / max(1, len(a.name_), len(b.name_))
+        name = levenshtein(a.name_, b.name_) / max(1, len(a.name_), len(b.name_))
         place = great_circle((a.latitude, a.longitude), (b.latitude, b.longitude)) / (math.pi * 6_371_008.8)
         terms = 2 * abs(a.x - b.x) / width, a.name_ != b.name_, jaccard(a.tags, b.tags), name, place
         return float(sum(terms) / 6)

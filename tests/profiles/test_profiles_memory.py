@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
 import pytest
+from peak_process import peak_mb
 
 from lambda_worker.components.files import write_table
 from lambda_worker.contract.profiles import (
@@ -27,28 +25,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 POINTS = 3_000
-PROGRAM = (
-    "import json, sys; from lambda_worker.handler import handler; "
-    "print(json.dumps(handler(json.load(sys.stdin), None)))"
-)
-
-
-def peak_mb(event: Any) -> float:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        input=json.dumps(event.to_json()),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    reply: dict[str, Any] = json.loads(done.stdout)
-    assert reply["ok"], reply["error"]
-    return float(reply["peak_memory_mb"])
 
 
 def within(event: Any, predicted: float) -> None:
     """Never above, and a third below at most."""
-    assert 0.66 * predicted <= peak_mb(event) <= predicted
+    assert 0.66 * predicted <= peak_mb(event.to_json()) <= predicted
 
 
 @pytest.mark.parametrize("clusters", [1_000, 1_000_000])

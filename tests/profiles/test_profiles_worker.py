@@ -14,7 +14,6 @@ from clustered_points import (
     COLUMNS,
     DISTANCES,
     Sample,
-    edits,
     entities_of,
     great_circle,
     jaccard,
@@ -23,6 +22,7 @@ from clustered_points import (
     random_values,
 )
 from sklearn.metrics import silhouette_samples
+from wagner_fischer import levenshtein
 
 from lambda_worker.contract import VERSION
 from lambda_worker.contract.profiles import MedoidsEvent, Part, SilhouettesEvent
@@ -144,7 +144,7 @@ def test_mixed_features(tmp_path: Path) -> None:
             2.0 * abs(value["size"][0] - value["size"][1]) / width,
             0.5 * (value["colour"][0] != value["colour"][1]),
             1.0 * jaccard(*value["tags"]),
-            3.0 * edits(*value["name"]) / max(1, *map(len, value["name"])),
+            3.0 * levenshtein(*value["name"]) / max(1, *map(len, value["name"])),
             1.5 * great_circle(places[one], places[other]) / (np.pi * 6_371_008.8),
         )
         return float(sum(terms) / 9.0)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from wagner_fischer import levenshtein
 
 from cluster_assets import metrics
 from cluster_assets.domain.tables import CANDIDATES, Column, points_contract
@@ -22,16 +23,6 @@ Point = tuple[Any, ...]
 Pair = tuple[int, int, float]
 
 
-def edits(one: str, other: str) -> int:
-    above = list(range(len(other) + 1))
-    for i, x in enumerate(one, 1):
-        row = [i]
-        for j, y in enumerate(other, 1):
-            row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (x != y)))
-        above = row
-    return above[-1]
-
-
 def part_distance(kind: str, x: Any, y: Any, width: float) -> float:
     if kind == "number":
         return float(abs(x - y) / width) if width else 0.0
@@ -41,7 +32,7 @@ def part_distance(kind: str, x: Any, y: Any, width: float) -> float:
         common = len(set(x) & set(y))
         return (len(x) + len(y) - 2 * common) / (len(x) + len(y) - common)
     if kind == "text":
-        return edits(x, y) / max(len(x), len(y), 1)
+        return levenshtein(x, y) / max(len(x), len(y), 1)
     (a, b), (c, d) = ([degree * 0.017453292519943295 for degree in place] for place in (x, y))
     sines = math.sin(0.5 * (a - c)), math.sin(0.5 * (b - d))
     reduced = sines[0] * sines[0] + math.cos(a) * math.cos(c) * sines[1] * sines[1]

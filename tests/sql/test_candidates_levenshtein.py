@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from wagner_fischer import levenshtein
 
 from cluster_assets import metrics
 from cluster_assets.domain.tables import Column, points_contract
@@ -24,17 +25,6 @@ if TYPE_CHECKING:
 TEXT = (Column("text", "varchar"),)
 LETTERS = st.sampled_from(["a", "b", "c", "é", "e", "\u0301", "\U0001f600", "日", "'", " "])
 ACUTE, FACE, FAMILY = "\u0301", "\U0001f600", "\U0001f468\u200d\U0001f469\u200d\U0001f467"
-
-
-def levenshtein(one: str, other: str) -> int:
-    """The matrix of Wagner and Fischer, row by row."""
-    above = list(range(len(other) + 1))
-    for i, x in enumerate(one, 1):
-        row = [i]
-        for j, y in enumerate(other, 1):
-            row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (x != y)))
-        above = row
-    return above[-1]
 
 
 def brute(texts: Sequence[str], edits: int) -> list[tuple[int, int, float]]:

@@ -19,6 +19,8 @@ from lambda_worker.contract.reachability import ExtractEvent, OrderEvent
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from day_splits import Split
+
 
 @dataclass(frozen=True)
 class Day:
@@ -58,16 +60,6 @@ class Day:
                 n_jobs=1,
                 **options,
             ).fit(rows)
-
-
-@dataclass(frozen=True)
-class Split:
-    """How a day reaches the worker."""
-
-    bins: int = 1
-    files: int = 1
-    batch: int = 1 << 16
-    seed: int = 0
 
 
 def order_day(day: Day, folder: Path, split: Split) -> list[str]:
@@ -153,8 +145,4 @@ days = st.builds(
     st.integers(1, 8),
     st.sampled_from(["grid", "line", "blobs"]),
     st.sampled_from([1, 3, 30]),
-)
-
-splits = st.builds(
-    Split, st.sampled_from([1, 2, 7]), st.integers(1, 3), st.sampled_from([1, 7, 1 << 16]), st.integers(0, 99)
 )

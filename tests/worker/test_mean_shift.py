@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from day_splits import Split, splits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from same_clusters import renumbered
@@ -48,16 +49,6 @@ class Day:
         rows = np.repeat(self.vectors, self.weights, axis=0)
         with threadpool_limits(limits=1):  # threads that wait for one another take most of the time
             return MeanShift(bandwidth=self.bandwidth, cluster_all=cluster_all).fit(rows)
-
-
-@dataclass(frozen=True)
-class Split:
-    """How a day reaches the worker."""
-
-    bins: int = 1
-    files: int = 1
-    batch: int = 1 << 16
-    seed: int = 0
 
 
 def write_points(day: Day, folder: Path, ids: Any, name: str, split: Split) -> tuple[str, ...]:
@@ -128,9 +119,6 @@ days = st.builds(
     st.integers(1, 8),
     st.sampled_from(["grid", "blobs"]),
     st.sampled_from([1, 4]),
-)
-splits = st.builds(
-    Split, st.sampled_from([1, 2, 7]), st.integers(1, 3), st.sampled_from([1, 7, 1 << 16]), st.integers(0, 99)
 )
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from day_splits import Split, splits
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from optics_days import Day, Split, days, extraction, make_day, order_day, splits
+from optics_days import Day, days, extraction, make_day, order_day
 from same_clusters import renumbered
 from sklearn.cluster import OPTICS
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from optics_days import Day, Split, extraction, order_day
+from day_splits import Split
+from optics_days import Day, extraction, order_day
 
 from lambda_worker.components.optics_bins import order_bin
 from lambda_worker.components.optics_clusters import extract_clusters

@@ -1,0 +1,29 @@
+"""A loaded program that runs orders in forks of itself: what takes seconds to load is loaded once."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def serve_orders(in_fork: Callable[[dict[str, Any]], None]) -> None:
+    """Run each line of the input, a JSON object, in a fork.
+
+    Two lines answer it: the process id when it begins, and its exit status when it has ended, negative for a
+    signal.
+
+    Args:
+        in_fork: Runs an order and never returns.
+    """
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            in_fork(json.loads(line))
+        print(pid, flush=True)
+        _, status = os.waitpid(pid, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)

@@ -162,10 +162,18 @@ def _rename(node: exp.Expr) -> None:
             exp.Anonymous(this="BIT_COUNT", expressions=[exp.cast(node.expressions[0], exp.DType.BIGINT)])
         )
     elif name == "checksum":  # both are sums of 64-bit hashes, whatever the order of the rows
-        hashes = exp.Anonymous(this="HASH", expressions=list(node.expressions))
+        hashes = exp.Anonymous(this="HASH", expressions=_hashed(node.expressions[0]))
         node.replace(exp.Sum(this=hashes))
     else:
         node.set("this", _NAMES.get(name, node.name))
+
+
+def _hashed(value: exp.Expr) -> list[exp.Expr]:
+    """What a checksum is of: of a text that is put together, its parts, since DuckDB's hash takes several."""
+    if not isinstance(value, exp.Concat):
+        return [value]
+    parts = [part for part in value.expressions if not isinstance(part, exp.Literal)]
+    return [part.this if isinstance(part, exp.Cast) and part.is_type("VARCHAR") else part for part in parts]
 
 
 def _hexadecimal(node: exp.Expr) -> None:

@@ -45,6 +45,7 @@ _STYLE: dict[str, object] = {
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.titlepad": 8.0,
+    "axes.titley": 1.0,  # where it is anyway; looking for it measures all labels again
     "axes.labelsize": 8.5,
     "axes.labelcolor": FAINT,
     "axes.edgecolor": "#BDBDBD",
@@ -123,6 +124,7 @@ def finish(figure: Figure, name: str, title: str, alt: str, *, most: int = MAX_B
         png, drawn = _png(canvas, dpi), dpi
         if len(png) <= most:
             break
+        figure.set_layout_engine("none")  # places are shares of the figure, whatever the dots per inch
     return Picture(name, title, alt, png, round(width * 100), round(height * 100))
 
 

@@ -118,7 +118,7 @@ def _frame_days(axes: Axes, days: tuple[DayNumbers, ...]) -> None:
     # Never narrower than a week, so that the bars of the first days are no walls.
     axes.set_xlim(min(first, last - 6) - 0.6, last + 0.6 + max(last - first, 6) * 0.06)
     axes.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=8))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda place, _: _day_name(place)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda place, _: _day_name(place) if place <= last else ""))
 
 
 def _day_name(place: float) -> str:

@@ -39,11 +39,12 @@ class Runner:
         self.spec = spec
         self.backend = backend
         self.ledger = Ledger(backend.store, backend.catalog, spec.name)
-        self.stages = STAGES[: STAGE_NAMES.index(until) + 1]
+        self._until = until
 
-    def run(self, day: str, *, force: bool = False) -> dict[str, DayResult]:
+    def run(self, day: str, *, force: bool = False, until: str | None = None) -> dict[str, DayResult]:
         job = DayJob(self.spec, self.backend, self.ledger, parse_day(day), force=force)
-        return {stage.name: run_day(stage, job) for stage in self.stages}
+        stages = STAGES[: STAGE_NAMES.index(until or self._until) + 1]
+        return {stage.name: run_day(stage, job) for stage in stages}
 
     def table(self, name: str, day: str) -> pd.DataFrame:
         stage = "points" if name == "members" else name

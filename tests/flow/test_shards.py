@@ -165,6 +165,7 @@ def test_killed_workers_are_replaced_and_the_labels_are_the_same(
     raw, values = source
     shards(4_000, 1)
     day = pipeline(runner, raw)
+    day.run(DAY, until="candidates")  # so that those who are killed have shards to do
     killed, stop = set(), threading.Event()
 
     def kill() -> None:

@@ -59,7 +59,7 @@ test-long: $(READY) $(KERNEL) $(DEPLOY_READY) $(MINISTACK_READY) ## Minutes of r
 
 test-trino: $(READY) $(KERNEL) ## The SQL on a real Trino server, fetched by Maven, row for row against DuckDB (JDK 24 or later)
 	$(BIN)/python tests/trino/server.py --fetch
-	$(BIN)/python -m pytest --trino tests/trino tests/engines/test_engine_contract.py -k "trino or duckdb"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --trino tests/trino tests/engines/test_engine_contract.py -k "trino or duckdb"
 
 test-backfill: $(READY) $(KERNEL) ## All 190 days of the real data backfilled from a browser (CLUSTER_REAL_DATA, Chromium); minutes
 	$(BIN)/python -m pytest --backfill tests/browser/test_backfill.py

@@ -62,3 +62,8 @@ def test_the_graph_and_a_partition_materialized_by_hand(ui: str, browser: webdri
     browser.get(f"{ui}/assets/attackers/clusters?view=partitions&partition={DAY}")
     says(browser, DAY, "noise_ratio", "entities", "300")
     take_picture(browser, "partition")
+
+    # The checks of a day are told after it is published; the first is shown in full.
+    browser.get(f"{ui}/assets/attackers/clusters?view=checks")
+    says(browser, "contract", "entities_once", "labels_dense", "roles_valid", "Passed")
+    take_picture(browser, "checks")

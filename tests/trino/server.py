@@ -137,6 +137,7 @@ def configure(folder: Path, plugins: Path, port: int) -> Path:
         "node-scheduler.include-coordinator=true\n"
         f"http-server.http.port={port}\n"
         f"discovery.uri=http://127.0.0.1:{port}\n"
+        "failure-detector.enabled=false\n"  # it takes a node that a busy machine slows down for a lost one
         f"plugin.dir={plugins}\n"
         f"catalog.config-dir={catalogs}\n"
         "query.max-memory=1200MB\n"

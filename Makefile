@@ -87,7 +87,7 @@ $(BENCH_READY): requirements-bench.lock pyproject.toml
 layer: $(READY) ## The Lambda layer and function for both processors, in build/layer (needs CPython 3.13)
 	$(BIN)/python -m deploy.layer
 
-$(LAYER): requirements.lock $(wildcard deploy/layer/*.py) $(shell find lambda_worker -name '*.py') | $(READY)
+$(LAYER): requirements.lock $(wildcard deploy/layer/*.py) $(shell find lambda_worker -name "*.py" -o -name "*.[ch]") | $(READY)
 	$(BIN)/python -m deploy.layer
 
 deploy: $(READY) $(DEPLOY_READY) $(LAYER) ## Put everything on AWS and print its settings (ENV=dev, staging or prod)

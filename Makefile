@@ -54,7 +54,7 @@ test: $(READY) $(KERNEL) $(DEPLOY_READY) $(MINISTACK_READY) ## Every test that n
 test-layer: $(READY) $(KERNEL) $(DEPLOY_READY) $(LAYER_READY) $(LAYER) ## The stack with the layer as it was built, on the emulator (needs CPython 3.13)
 	MINISTACK_VENV=$(LAYER_VENV) $(BIN)/python -m pytest --built-layer build/layer tests/deploy/test_deployed_stack.py
 
-test-long: $(READY) $(KERNEL) $(DEPLOY_READY) $(MINISTACK_READY) ## Minutes of real days, killed runs and a backfill in a browser (Chromium)
+test-long: $(READY) $(KERNEL) $(DEPLOY_READY) $(MINISTACK_READY) ## Half an hour of real days, killed runs, storms and more examples (CLUSTER_REAL_DATA)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m long tests
 
 test-trino: $(READY) $(KERNEL) ## The SQL on a real Trino server, fetched by Maven, row for row against DuckDB (JDK 24 or later)

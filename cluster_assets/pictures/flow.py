@@ -30,6 +30,9 @@ _LANE = 0.84  # of a lane's height that its largest day takes
 _THINNEST = 0.06
 # Marker and size of each event that is drawn; continuing, growing and shrinking are seen as they are.
 _EVENTS = {"born": ("o", 5.0), "reappeared": ("D", 4.5), "split": ("<", 6.0), "merged": (">", 6.0)}
+_DIED: dict[str, Any] = {
+    "linestyle": "none", "marker": "X", "markersize": 6, "color": LOSS, "markeredgewidth": 0,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,18 +142,19 @@ def _draw_events(axes: Axes, facts: FlowFacts, stretches: list[Stretch], lanes: 
         axes.plot(
             [lanes.column[one.day] - _BAR - 0.14 for one in marked],
             [lanes.lane[one.identity] for one in marked],
-            linestyle="none",
             **_mark(mark, size),
         )
-    last = {one.identity: one.day for one in sorted(stretches, key=lambda one: one.day)}
-    for day, identity in facts.deaths:
-        if identity in last and day in lanes.column:
-            place = lanes.column[day] - 1 + _BAR + 0.16
-            axes.plot(place, lanes.lane[identity], marker="X", markersize=6, color=LOSS, markeredgewidth=0)
+    died = [(day, name) for day, name in facts.deaths if name in lanes.lane and day in lanes.column]
+    axes.plot(
+        [lanes.column[day] - 1 + _BAR + 0.16 for day, _ in died],
+        [lanes.lane[name] for _, name in died],
+        **_DIED,
+    )
 
 
 def _mark(mark: str, size: float) -> dict[str, Any]:
     return {
+        "linestyle": "none",
         "marker": mark,
         "markersize": size,
         "markerfacecolor": "white",
@@ -187,14 +191,8 @@ def _title(shown: int, identities: int, days: int) -> str:
 
 
 def _legend() -> list[Line2D]:
-    marks = [
-        Line2D([], [], linestyle="none", label=name, **_mark(mark, size))
-        for name, (mark, size) in _EVENTS.items()
-    ]
-    died = Line2D(
-        [], [], linestyle="none", marker="X", markersize=6, color=LOSS, markeredgewidth=0, label="died"
-    )
-    return [*marks, died]
+    marks = [Line2D([], [], label=name, **_mark(mark, size)) for name, (mark, size) in _EVENTS.items()]
+    return [*marks, Line2D([], [], label="died", **_DIED)]
 
 
 def _alt(facts: FlowFacts, shown: tuple[str, ...]) -> str:

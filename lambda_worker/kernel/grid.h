@@ -61,13 +61,6 @@ static void reduce_run(const Grid *g, int64_t i, int64_t from, int64_t to, doubl
     }
 }
 
-static inline double reduce_one(const Grid *g, int64_t i, int64_t j)
-{
-    double reduced;
-    reduce_run(g, i, j, j + 1, &reduced);
-    return reduced;
-}
-
 static inline int64_t end_of_cell(const Grid *g, int64_t start)
 {
     int64_t end = start + 1;

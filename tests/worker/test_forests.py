@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from peak_process import answer_and_imports
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import DBSCAN
@@ -324,17 +323,6 @@ def test_forests_need_numpy_and_arro3_alone(new_day: Callable[[], Any]) -> None:
     drawn = DendrogramEvent(
         forests=(str(folder.output),), point_count=3, output=str(folder.folder / "dendrogram.parquet")
     )
-    program = (
-        "import json, sys; from lambda_worker.handler import handler; "
-        "oks = [handler(event, None)['ok'] for event in json.load(sys.stdin)]; "
-        "heavy = {'scipy', 'sklearn', 'pandas', 'pyarrow', 'duckdb', 'dagster', 'boto3', 'joblib'}; "
-        "print(json.dumps([oks, sorted(heavy & {name.partition('.')[0] for name in sys.modules})]))"
-    )
-    answer = subprocess.run(
-        [sys.executable, "-c", program],
-        input=json.dumps([event.to_json() for event in (minimum, spanning, drawn)]),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert json.loads(answer.stdout) == [[True, True, True], []]
+    for event in (minimum, spanning, drawn):
+        reply, heavy = answer_and_imports(event.to_json())
+        assert (reply["ok"], heavy) == (True, [])

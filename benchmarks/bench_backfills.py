@@ -1,103 +1,123 @@
 """What a backfill costs: days through `cluster-assets backfill` against the bare stages, by days of a run.
 
 The bare side is one process without Dagster, stage by stage. Both start from an empty warehouse; Dagster's
-own database is made before the clock starts. Sides alternate within a round; the ratios are of one round.
-BENCH_DAYS and BENCH_ROUNDS make it shorter.
+own database is made before the clock starts. All sides must publish the same clusters, whose truth is that of
+the other benchmarks.
 """
 
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.measure.comparing import OURS, Side, compare
+from benchmarks.measure.processes import Clock
+from benchmarks.measure.readings import PROJECT, Outcome
+from cluster_assets.domain.days import Day, days_between, parse_day
+from cluster_assets.sample import SampleConfig, write_sample
+from cluster_assets.settings import Settings, load_settings
+from cluster_assets.stages.ledger.ledger import Ledger
+
+if TYPE_CHECKING:
+    from benchmarks.measure.options import Options
 
 FIRST = "2013-03-04"
-DAYS = int(os.environ.get("BENCH_DAYS", "30"))
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
-ENTITIES = 1_200  # a day: what the honeypots of 2013 saw
+DAYS, ENTITIES = 7, 1_200  # a day: what the honeypots of 2013 saw
+FULL_DAYS = 30
 PIPELINE = "attackers"
-SETTINGS = tuple((per_run, parallel) for per_run in (1, 7, 30) for parallel in (1, 2))
+SETTINGS = ((1, 1), (7, 1), (7, 2))
+FULL_SETTINGS = ((1, 1), (1, 2), (7, 1), (7, 2), (30, 1), (30, 2))
 
 
-def days() -> tuple:
-    """The benchmark's days."""
-    from cluster_assets.domain.partitions import days_between, parse_day
-
+def days(count: int) -> tuple[Day, ...]:
+    """The days of the benchmark."""
     first = parse_day(FIRST)
-    return tuple(
-        day for _, day in zip(range(DAYS), days_between(first, parse_day("2013-09-08")), strict=False)
-    )
+    return tuple(days_between(first, parse_day("2013-09-08")))[:count]
 
 
-def bare() -> None:
+def bare(count: int) -> None:
     """The stages alone, in this process."""
-    from cluster_assets.composition import open_backend
-    from cluster_assets.pipeline_files import load_pipeline_named
-    from cluster_assets.settings import load_settings
-    from cluster_assets.stages.ledger import Ledger
-    from cluster_assets.stages.stage import DayJob, run_day
-    from cluster_assets.stages.way import STAGES
+    from cluster_assets.opening import open_backend
+    from cluster_assets.spec.yaml.files import load_pipeline_named
+    from cluster_assets.stages.day.job import DayJob
+    from cluster_assets.stages.day.run import run_day
+    from cluster_assets.stages.sequence import STAGES
 
     settings = load_settings()
     spec = load_pipeline_named(PIPELINE, settings.defs_dirs)
     with open_backend(settings) as backend:
         ledger = Ledger(backend.store, backend.catalog, spec.name)
         for stage in STAGES:
-            for day in days():
+            for day in days(count):
                 run_day(stage, DayJob(spec, backend, ledger, day))
 
 
-def database() -> None:
+def take(lake: str, count: int, per_run: int, parallel: int) -> Outcome:
+    """Seconds of a command from its start to its end, its imports included; `per_run` 0 is the bare side."""
+    with tempfile.TemporaryDirectory() as home:
+        environment = os.environ | {"CLUSTER_HOME": home, "CLUSTER_REAL_DATA": lake}
+        environment.pop("DAGSTER_HOME", None)
+        if per_run:
+            _run(["-m", __name__, "database", "0"], environment)
+            first, *_, last = days(count)
+            command = ["-m", "cluster_assets", "backfill", PIPELINE, "--from", first.key, "--to", last.key]
+            command += ["--days-per-run", str(per_run), "--parallel", str(parallel)]
+        else:
+            command = ["-m", __name__, "bare", str(count)]
+        with Clock() as clock:
+            _run(command, environment)
+        published = _published(load_settings().model_copy(update={"home": Path(home)}))
+    return Outcome(clock.spent, {"clusters": published}, f"{clock.spent.wall_s / count:.2f} s a day")
+
+
+def _run(command: list[str], environment: dict[str, str]) -> None:
+    subprocess.run([sys.executable, *command], env=environment, cwd=PROJECT, check=True, capture_output=True)
+
+
+def _published(settings: Settings) -> dict[str, str]:
+    """Digests of the published clusters by day."""
+    from cluster_assets.opening import open_storage
+
+    ledger = Ledger(*open_storage(settings), PIPELINE)
+    found = {day.key: ledger.require("clusters", day) for day in ledger.days("clusters")}
+    return {day: manifest.content_digest for day, manifest in found.items()}
+
+
+def make_database() -> None:
     """Dagster's own, made once in its life."""
-    from cluster_assets.runs import prepare_instance
-    from cluster_assets.settings import load_settings
+    from cluster_assets.operations.instances import prepare_instance
 
     prepare_instance(load_settings())
 
 
-def timed(command: list[str], lake: Path, *, with_database: bool) -> float:
-    """Wall seconds of a command from its start to its end, its imports included."""
-    with tempfile.TemporaryDirectory() as home:
-        environment = os.environ | {"CLUSTER_HOME": home, "CLUSTER_REAL_DATA": str(lake)}
-        environment.pop("DAGSTER_HOME", None)
-        if with_database:
-            subprocess.run([sys.executable, __file__, "--database"], env=environment, check=True)
-        started = time.perf_counter()
-        subprocess.run(command, env=environment, check=True, capture_output=True)
-        return time.perf_counter() - started
-
-
-def backfill(lake: Path, per_run: int, parallel: int) -> float:
-    """Seconds of a backfill."""
-    command = [str(Path(sys.executable).with_name("cluster-assets")), "backfill", PIPELINE]
-    command += ["--from", days()[0].key, "--to", days()[-1].key]
-    command += ["--days-per-run", str(per_run), "--parallel", str(parallel)]
-    return timed(command, lake, with_database=True)
-
-
-def main() -> None:
+def main(options: Options) -> None:
     """Print the table."""
-    print(f"backfills: {DAYS} days of {PIPELINE}, {ENTITIES} entities a day, median of {ROUNDS} rounds")
-    print(f"{'days a run':>12}{'processes':>12}{'seconds':>12}{'s a day':>12}{'to bare':>12}")
-    with tempfile.TemporaryDirectory() as folder:
-        command = [str(Path(sys.executable).with_name("cluster-assets")), "sample", "--output", folder]
-        size = ["--days", str(DAYS), "--start", FIRST, "--entities", str(ENTITIES)]
-        subprocess.run([*command, *size], check=True, stdout=subprocess.DEVNULL)
-        lake = Path(folder)
-        rounds = []
-        for _ in range(ROUNDS):
-            without = timed([sys.executable, __file__, "--bare"], lake, with_database=False)
-            rounds.append({None: without} | {how: backfill(lake, *how) for how in SETTINGS})
-    for how in (None, *SETTINGS):
-        seconds = statistics.median(found[how] for found in rounds)
-        ratio = statistics.median(found[how] / found[None] for found in rounds)
-        line = f"{'bare':>12}{1:>12}" if how is None else f"{how[0]:>12}{how[1]:>12}"
-        print(f"{line}{seconds:>12.1f}{seconds / DAYS:>12.2f}{ratio:>12.2f}", flush=True)
+    count = FULL_DAYS if options.full else options.at(DAYS, 2)
+    settings = FULL_SETTINGS if options.full else SETTINGS[1:2] if options.small else SETTINGS
+    with tempfile.TemporaryDirectory() as lake:
+        entities = options.at(ENTITIES, 200)
+        write_sample(SampleConfig(Path(lake), parse_day(FIRST), days=count, entities=entities))
+        compare(
+            f"{count} days of {PIPELINE}, {entities:,} entities a day",
+            Side(f"{OURS}, bare stages", f"{__name__}:take", (lake, count, 0, 0)),
+            [
+                Side(
+                    f"{per_run} a run, {parallel} at once",
+                    f"{__name__}:take",
+                    (lake, count, per_run, parallel),
+                )
+                for per_run, parallel in settings
+            ],
+            options,
+        )
 
 
 if __name__ == "__main__":
-    {"--bare": bare, "--database": database}.get("".join(sys.argv[1:2]), main)()
+    if sys.argv[1] == "bare":
+        bare(int(sys.argv[2]))
+    else:
+        make_database()

@@ -1,135 +1,135 @@
-"""Whole days, from the table `points` to published clusters, worker processes included.
+"""Whole days, from the table `points` to published and checked clusters, worker processes included.
 
-A million points beside scikit-learn's DBSCAN, in one run; then ten million points with a hundred million
-pairs, of which every invocation must stay below the 1,769 MiB that buy one processor on Lambda.
-
-    python benchmarks/bench_days.py [--rounds 3] [--points 1000000] [--large 10000000]
+The peers are scripts: DuckDB reads the points, a library labels them, DuckDB writes the labels. `--full` adds
+ten million points with all their pairs, of which every invocation must stay below the 1,769 MiB that buy one
+processor on Lambda.
 """
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import json
-import sys
 import tempfile
-import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+from benchmarks.bench_candidates import labels_of
+from benchmarks.inputs.points import blobs
+from benchmarks.inputs.stages import days_of_points, pipeline, take_stages, write_points
+from benchmarks.measure.comparing import OURS, Side, compare
+from benchmarks.measure.processes import Clock
+from benchmarks.measure.readings import Outcome, read
+from benchmarks.peers.taking import found_labels
+from cluster_assets.stages.candidates.planner import MANY_POINTS
+from cluster_assets.stages.candidates.stage import CandidatesStage
+from cluster_assets.stages.clusters.stage import ClustersStage
 
-from data import blobs
-from readings import compare, read, tell
-from stages import days_of_points, pipeline, timed
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-from cluster_assets.planner import MANY_POINTS
-from cluster_assets.stages.candidates import CandidatesStage
-from cluster_assets.stages.clusters import ClustersStage
+    from benchmarks.measure.options import Options
 
 EPS, MIN_SAMPLES = 0.3, 10
-LARGE_EPS = 0.335  # ten pairs a point at the density of the blobs
+LARGE, LARGE_EPS = 10_000_000, 0.335  # ten pairs a point at the density of the blobs
 
 
-def write_points(path: Path, values: np.ndarray) -> None:
-    """The table `points`, an entity each."""
-    frame = {"point_id": np.arange(len(values)), "x0": values[:, 0], "x1": values[:, 1]}
-    with duckdb.connect() as connection:
-        for name, column in frame.items():
-            connection.register(f"c_{name}", {name: column})
-        connection.execute(
-            "CREATE TABLE points AS SELECT point_id::BIGINT AS point_id, 1::BIGINT AS weight, x0, x1 "
-            "FROM c_point_id POSITIONAL JOIN c_x0 POSITIONAL JOIN c_x1"
-        )
-        connection.execute(f"COPY points TO '{path}' (FORMAT parquet)")
-
-
-def summed(labels: np.ndarray) -> str:
-    """A checksum of labels in order."""
-    return hashlib.sha256(np.ascontiguousarray(labels, np.int64).tobytes()).hexdigest()[:16]
-
-
-def run_stages(count: int, eps: float, blocking: str) -> None:
+def take_stages_of(path: str, count: int, eps: float, blocking: str) -> Outcome:
     """Candidates and clusters of a day, and what its invocations took."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=Path(path).parent) as name:
         folder = Path(name)
-        values = blobs(count, 2)
-        write_points(folder / "points.parquet", values)
-        write_points(folder / "small.parquet", values[: max(MANY_POINTS, count // 10)])
-        del values
+        files = (folder / "small.parquet", Path(path))
+        duckdb.sql(
+            f"COPY (SELECT * FROM '{files[1]}' WHERE point_id < {max(MANY_POINTS, count // 10)}) "
+            f"TO '{files[0]}' (FORMAT parquet)"
+        )
         spec = pipeline(
             features={"vector": ["max(x)", "max(y)"]},
             distance={"metric": "euclidean", "threshold": eps},
             algorithm={"type": "dbscan", "min_samples": MIN_SAMPLES},
             blocking={"type": blocking},
         )
-        files = (folder / "small.parquet", folder / "points.parquet")
         with days_of_points(spec, files, folder / "home") as (warm, job):
-            for stage in (CandidatesStage(), ClustersStage()):
-                timed(stage, warm)
-            pairs_s, candidates = timed(CandidatesStage(), job)
-            labels_s, clusters = timed(ClustersStage(), job)
-            uris = list(job.ledger.uris(clusters, "clusters"))
-        labels = duckdb.sql(f"SELECT cluster FROM read_parquet({uris}) ORDER BY point_id").fetchnumpy()
-        calls = json.loads(str(clusters.metrics["invocation_table"]))
-        note = (
-            f"{candidates.metrics['executor']}: {candidates.tables['candidates'].rows:,} pairs in "
-            f"{pairs_s:.1f} s, labels in {labels_s:.1f} s, "
-            f"{clusters.metrics['shards']} shards, {len(calls)} invocations, largest "
-            f"{max(call['peak_memory_mb'] for call in calls):,.0f} MiB, "
-            f"slowest {max(call['seconds'] for call in calls):.1f} s"
-        )
-        tell(pairs_s + labels_s, summed(labels["cluster"]), note)
+            spent, (candidates, clusters) = take_stages((CandidatesStage(), ClustersStage()), warm, job)
+            found = labels_of(list(job.ledger.uris(clusters, "clusters")))
+    calls = json.loads(str(clusters.metrics["invocation_table"]))
+    note = (
+        f"executor {candidates.metrics['executor']}, {candidates.tables['candidates'].rows:,} pairs, "
+        f"{clusters.metrics['shards']} shards, {len(calls)} invocations, largest "
+        f"{max(call['peak_memory_mb'] for call in calls):,.0f} MiB, "
+        f"slowest {max(call['seconds'] for call in calls):.1f} s"
+    )
+    return Outcome(spent, found, note)
 
 
-def run_sklearn(count: int, eps: float) -> None:
-    """Reading the same points, and scikit-learn's DBSCAN on both processors."""
+def _write(path: Path, count: int) -> None:
+    x0, x1 = blobs(count, 2).T
+    write_points(path, x0=x0, x1=x1)
+
+
+def _take_script(label: Callable[[np.ndarray], tuple[Any, Any]], path: str) -> Outcome:
+    """A script that reads, labels and writes."""
+    with tempfile.TemporaryDirectory() as name:
+        output = Path(name) / "labels.parquet"
+        label(np.zeros((20, 2)))
+        with Clock() as clock, duckdb.connect(config={"threads": 2}) as connection:
+            query = f"SELECT point_id, x0, x1 FROM '{path}' ORDER BY point_id"
+            rows = connection.execute(query).fetchnumpy()
+            labels, core = label(np.column_stack([rows["x0"], rows["x1"]]))
+            connection.register("labelled", {"point_id": rows["point_id"], "cluster": labels, "core": core})
+            connection.execute(
+                "COPY (SELECT lpad(point_id::VARCHAR, 12, '0') AS entity, point_id, cluster, core "
+                f"FROM labelled ORDER BY entity) TO '{output}' (FORMAT parquet, COMPRESSION zstd)"
+            )
+    return Outcome(clock.spent, found_labels(labels, core))
+
+
+def take_sklearn(path: str) -> Outcome:
     from sklearn.cluster import DBSCAN
 
-    with tempfile.TemporaryDirectory() as name:
-        path = Path(name) / "points.parquet"
-        write_points(path, blobs(count, 2))
-        DBSCAN(eps=1.0).fit(np.zeros((10, 2)))
-        started = time.perf_counter()
-        columns = duckdb.sql(f"SELECT x0, x1 FROM '{path}' ORDER BY point_id").fetchnumpy()
-        values = np.column_stack([columns["x0"], columns["x1"]])
-        model = DBSCAN(eps=eps, min_samples=MIN_SAMPLES, algorithm="kd_tree", n_jobs=2).fit(values)
-        tell(time.perf_counter() - started, summed(model.labels_))
+    def label(values: np.ndarray) -> tuple[Any, Any]:
+        model = DBSCAN(eps=EPS, min_samples=MIN_SAMPLES, algorithm="kd_tree", n_jobs=2).fit(values)
+        core = np.zeros(len(values), bool)
+        core[model.core_sample_indices_] = True
+        return model.labels_, core
+
+    return _take_script(label, path)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--points", type=int, default=1_000_000)
-    parser.add_argument("--large", type=int, default=10_000_000, help="0 leaves it out")
-    parser.add_argument(
-        "--one", nargs=4, metavar=("SIDE", "POINTS", "EPS", "BLOCKING"), help=argparse.SUPPRESS
-    )
-    arguments = parser.parse_args()
-    if arguments.one:
-        side, points, eps, blocking = arguments.one
-        if side == "stages":
-            run_stages(int(points), float(eps), blocking)
-        else:
-            run_sklearn(int(points), float(eps))
-        return
-    common = (str(arguments.points), str(EPS), "auto")
-    compare(
-        f"DBSCAN of a day, 2-D, {arguments.points:,} points",
-        lambda: read(__file__, "stages", *common),
-        lambda: read(__file__, "sklearn", *common),
-        arguments.rounds,
-    )
-    if arguments.large:
-        # Named, so that all pairs are listed; by itself the planner might certify such a day.
-        reading = read(__file__, "stages", str(arguments.large), str(LARGE_EPS), "join")
-        if reading is not None:
-            print(f"a day of {arguments.large:,} points: {reading.seconds:.1f} s, {reading.note}")
+def take_cpp(path: str) -> Outcome:
+    from dbscan import DBSCAN
+
+    def label(values: np.ndarray) -> tuple[Any, Any]:
+        found: tuple[Any, Any] = DBSCAN(values, eps=EPS, min_samples=MIN_SAMPLES)
+        return found
+
+    outcome = _take_script(label, path)
+    del outcome.found["labels"]  # it numbers the clusters in its own order
+    return outcome
 
 
-if __name__ == "__main__":
-    main()
+def main(options: Options) -> None:
+    """Compare a day with both scripts; read one large day."""
+    count = options.at(1_000_000, 21_000)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "points.parquet"
+        _write(path, count)
+        compare(
+            f"a day, DBSCAN, 2-D, {count:,} points",
+            Side(OURS, f"{__name__}:take_stages_of", (str(path), count, EPS, "auto")),
+            [
+                Side("DuckDB and dbscan C++", f"{__name__}:take_cpp", (str(path),), "dbscan"),
+                Side("DuckDB and scikit-learn", f"{__name__}:take_sklearn", (str(path),)),
+            ],
+            options,
+        )
+        if options.full and options.wants("a large day"):
+            _write(path, LARGE)
+            # Named, so that all pairs are listed; by itself the planner might certify such a day.
+            reading = read(options, f"{__name__}:take_stages_of", str(path), LARGE, LARGE_EPS, "join")
+            if reading is not None:
+                print(
+                    f"a large day, {LARGE:,} points: {reading.cpu_s:.1f} s of processor, "
+                    f"{reading.wall_s:.1f} s, all {reading.total_mib:,.0f} MiB; {reading.note}"
+                )

@@ -1,1 +1,1 @@
-"""What carries the project to AWS."""
+"""Deployment of the project to AWS."""

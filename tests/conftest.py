@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
 import sys
+from contextlib import ExitStack, contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+from waiting import LONGEST_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import dagster as dg
     from athena_lake import Lake
     from ministack_server import Ministack, MinistackStorage
 
     Command = Callable[..., subprocess.CompletedProcess[str]]
 
 PROJECT = Path(__file__).resolve().parent.parent
-# Modules that tests of several areas share; the Athena wire server is a package beside its tests.
-sys.path[:0] = [str(PROJECT / "tests" / folder) for folder in ("aws", "processes", "references")]
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A failure belongs to the change that it is seen with; CLUSTER_TEST_EXAMPLES=new looks for others.
+settings.register_profile("same examples", settings.get_profile("any machine"), derandomize=True)
+settings.load_profile("any machine" if os.environ.get("CLUSTER_TEST_EXAMPLES") == "new" else "same examples")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,25 +42,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--trino-at", metavar="HOST:PORT", help="with --trino: a server that runs already")
 
 
+def pytest_collection_finish() -> None:
+    """Exempt what the imports made from garbage collection, which took a seventh of the time of the suite."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Suites of their own, as `make test-trino` is, are not collected here, rather than skipped."""
     tests = PROJECT / "tests"
-    if collection_path == tests / "trino" and not config.option.trino:
+    if collection_path == tests / "backends" / "trino" and not config.option.trino:
         return True
     if collection_path == tests / "browser" / "test_backfill.py" and not config.option.backfill:
         return True
     return None
 
 
-@pytest.fixture(scope="session")
-def trino_server(pytestconfig: pytest.Config) -> Iterator[tuple[str, int]]:
-    """Host and port of a server that lives as long as the tests do."""
-    if running := pytestconfig.getoption("trino_at"):
-        host, _, port = running.rpartition(":")
-        yield host, int(port)
-        return
+@contextmanager
+def open_trino() -> Iterator[str]:
+    """HOST:PORT of a server of our own."""
     with subprocess.Popen(
-        [sys.executable, str(PROJECT / "tests" / "trino" / "server.py")],
+        [sys.executable, str(PROJECT / "tests" / "backends" / "trino" / "server.py")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -60,13 +77,50 @@ def trino_server(pytestconfig: pytest.Config) -> Iterator[tuple[str, int]]:
         told = server.stdout.readline()
         assert told, "the server did not start; it says above why"
         address = json.loads(told)
-        yield address["host"], address["port"]
+        yield f"{address['host']}:{address['port']}"
         server.stdin.close()  # which it takes as a sign to stop
-        server.wait(timeout=60)
+        server.wait(timeout=LONGEST_S)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Share one Trino server among the workers of xdist: a second one would start and warm up again."""
+    option = node.config.option
+    if option.trino and not option.trino_at:
+        servers = ExitStack()
+        option.trino_at = servers.enter_context(open_trino())
+        node.config.add_cleanup(servers.close)
+    node.workerinput["trino_at"] = option.trino_at
 
 
 @pytest.fixture(scope="session")
-def athena_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+def trino_server(pytestconfig: pytest.Config) -> Iterator[tuple[str, int]]:
+    """Host and port of a server that lives as long as the tests do."""
+    shared: str | None = getattr(pytestconfig, "workerinput", {}).get("trino_at")
+    running = shared or pytestconfig.option.trino_at
+    with nullcontext(running) if running else open_trino() as address:
+        host, _, port = address.rpartition(":")
+        yield host, int(port)
+
+
+@pytest.fixture(scope="session")
+def trino_schema() -> str:
+    """The schema for scratch tables of this worker."""
+    return f"cluster_scratch_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+
+
+@pytest.fixture(scope="session")
+def aws_models() -> Iterator[None]:
+    """The SDK parses its descriptions of the services once, not in each of a hundred sessions."""
+    from botocore.loaders import JSONFileLoader  # only where it is asked for: it takes a while
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", staticmethod(cache(JSONFileLoader().load_file)))
+        yield
+
+
+@pytest.fixture(scope="session")
+def athena_servers(aws_models: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     """S3 and Glue by moto, Athena by the wire server; they live as long as the tests do."""
     from athena_lake import open_lake  # only where it is asked for: it brings boto3
 
@@ -75,7 +129,7 @@ def athena_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
 
 
 @pytest.fixture(scope="session")
-def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ministack]:
+def ministack(aws_models: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ministack]:
     """An emulator of AWS from the environment that `make deploy-venv` makes."""
     from ministack_server import open_ministack  # only where it is asked for, as above
 
@@ -130,6 +184,21 @@ def defs_folder(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
+def instance(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance of the fresh CLUSTER_HOME."""
+    import dagster as dg  # only where it is asked for: they take a second
+
+    from cluster_assets.operations.instances import prepare_home
+    from cluster_assets.settings import load_settings
+
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    monkeypatch.delenv("DAGSTER_HOME")
+    prepare_home(load_settings())
+    with dg.DagsterInstance.get() as found:
+        yield found
+
+
+@pytest.fixture
 def cluster_assets(home: Path) -> Command:
     """The installed command, as a user starts it."""
     executable = Path(sys.executable).with_name("cluster-assets")
@@ -141,7 +210,7 @@ def cluster_assets(home: Path) -> Command:
             text=True,
             cwd=PROJECT,
             check=False,
-            timeout=300,
+            timeout=LONGEST_S,
         )
         said = f"$ cluster-assets {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
         assert (done.returncode != 0) == fails, said

@@ -1,1 +1,1 @@
-"""Days whose data has arrived: announced by a marker, requested once for each state of their inputs."""
+"""Days whose data has arrived: a marker announces them, and each state of their inputs is requested once."""

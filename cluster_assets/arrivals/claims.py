@@ -1,4 +1,4 @@
-"""Claims: of all daemons that see a day arrive, one asks for its run."""
+"""Claims: when several daemons see a day arrive, exactly one requests its run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from cluster_assets.domain.digests import canonical_json
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cluster_assets.domain.partitions import Day
-    from cluster_assets.ports import ObjectStore
+    from cluster_assets.backends.ports import ObjectStore
+    from cluster_assets.domain.days import Day
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,9 @@ class Request:
     """A run of a day that is due.
 
     Attributes:
-        digest: Of the inputs that were found.
-        after: Version of the day that was published then; 0 for none. A source that goes back to an
-            earlier state, as one whose late file is withdrawn, is another request.
+        digest: Digest of the inputs that were found.
+        after: Version of the day that was published then; 0 for none. So a source that returns to an
+            earlier state, for example because a late file is withdrawn, makes a new request.
     """
 
     pipeline: str
@@ -32,7 +32,7 @@ class Request:
 
     @property
     def run_key(self) -> str:
-        """The key by which Dagster knows the run; `pipeline/day/digest` the first time."""
+        """Dagster's key of the run; `pipeline/day/digest` the first time."""
         return f"{self.pipeline}/{self.day}/{self.digest}" + (f"/after-{self.after}" if self.after else "")
 
 
@@ -41,16 +41,16 @@ def _utc_now() -> dt.datetime:
 
 
 class Claims:
-    """Takes requests for one daemon, by put-if-absent in the store that all of them share.
+    """Claims requests for one daemon, by put-if-absent in the store that all daemons share.
 
-    A claim whose run nobody can see, because its holder died before it asked or is another Dagster
-    instance, is taken over after the lease; so a day is never lost, and computed twice only by a run
-    that takes longer than the lease, whose result the ledger then adopts.
+    After the lease, another daemon may take over a claim whose run it cannot see: the holder died before it
+    requested the run, or belongs to another Dagster instance. So a day is never lost. It is computed twice
+    only if a run takes longer than the lease; the ledger then adopts its result.
 
     Args:
         store: The warehouse.
-        lease: How long a claim is trusted.
-        clock: Tells the age of claims.
+        lease: How long a claim is valid.
+        clock: Returns the current time, from which the age of a claim follows.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Claims:
         self._clock = clock
 
     def take(self, request: Request) -> bool:
-        """True for exactly one of those who ask for the same request within the lease."""
+        """Claim a request; within the lease, exactly one caller gets True."""
         folder = f"{request.pipeline}/_arrivals/{request.day.prefix}/{request.digest}-{request.after:08d}/"
         claims = list(self._store.list(folder))
         if claims and self._clock() - claims[-1].modified < self._lease:

@@ -8,20 +8,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cluster_assets.arrivals.announcements import Announced
-from cluster_assets.aws.faults import Cause, Patience, call_aws, cause_of_call
+from cluster_assets.backends.aws.faults import Cause, call_aws, cause_of_call
+from cluster_assets.backends.patience import Patience
 from cluster_assets.domain.errors import QueueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from cluster_assets.arrivals.announcements import Cursor
-    from cluster_assets.arrivals.markers import Marker
-    from cluster_assets.domain.partitions import Day
+    from cluster_assets.arrivals.announcements import Cursor, Marker
+    from cluster_assets.domain.days import Day
 
 LOG = logging.getLogger(__name__)
-_BATCH = 10  # messages of one call, the most there are
-_MOST = 200  # messages of one look; the rest waits for the next
-# A message whose day was not recorded comes back after this time. Longer than a look takes, with pauses.
+_BATCH = 10  # messages of one call, the maximum of SQS
+_MOST = 200  # messages of one poll; the rest waits for the next
+# A message whose day was not recorded reappears after this time, which is longer than a poll with its pauses.
 _INVISIBLE_S = 300
 _PATIENCE = Patience(attempts=4, seconds=20, longest_wait_s=4)
 _MISSING = ("NonExistentQueue", "QueueDoesNotExist")
@@ -30,17 +30,17 @@ _MISSING = ("NonExistentQueue", "QueueDoesNotExist")
 class MarkerQueue:
     """Events `Object Created` of markers, in a queue that no other pipeline reads.
 
-    Messages are removed one look after they were received: only then is the cursor saved that holds their
-    days. Whoever dies before leaves them in the queue, which shows them again.
+    A message is removed one poll after it was received, because the cursor that holds its day is saved only
+    then. If the daemon dies earlier, the message stays in the queue and is delivered again.
 
-    A message of another object is removed too. One that is no such event stays for the queue's own
-    redrive policy: somebody should look at it.
+    Messages about other objects are removed too. A message that is no such event stays for the queue's own
+    redrive policy, so that somebody can inspect it.
 
     Args:
         sqs: A boto3 client that tries each call once.
         url: The queue.
         marker: An `s3://` address with `{day}`.
-        patience: For throttles and passing faults.
+        patience: How long to retry after throttling and transient faults.
     """
 
     def __init__(self, sqs: Any, url: str, marker: Marker, patience: Patience = _PATIENCE) -> None:
@@ -50,7 +50,7 @@ class MarkerQueue:
         self._patience = patience
 
     def since(self, cursor: Cursor) -> Announced:
-        """Remove what the cursor holds, and receive what has come since.
+        """Remove the messages that the cursor has recorded, and receive new ones.
 
         Raises:
             QueueError: There is no such queue, or AWS refuses it.
@@ -75,6 +75,11 @@ class MarkerQueue:
                 days.add(day)
         return Announced(frozenset(days), receipts=tuple(receipts), ignored=ignored)
 
+    def preview(self, cursor: Cursor) -> Announced:
+        """Return no new days, because a received message is hidden from the daemon for some minutes."""
+        note = "a preview receives no messages of the queue; the next tick of the daemon does"
+        return Announced(frozenset(), receipts=cursor.receipts, note=note)
+
     def _receive(self) -> Iterator[Any]:
         receive = partial(
             self._sqs.receive_message,
@@ -97,7 +102,7 @@ class MarkerQueue:
             ]
             remove = partial(self._sqs.delete_message_batch, QueueUrl=self._url, Entries=entries)
             if refused := len(self._call(remove).get("Failed", ())):
-                # They come back, find their day requested, and are removed then.
+                # They reappear, their day is already requested, and they are removed then.
                 LOG.info("%d messages of the arrivals queue could not be removed yet", refused)
 
     def _call(self, call: Callable[[], Any]) -> Any:
@@ -115,9 +120,9 @@ class MarkerQueue:
 
 
 def created_object(body: str) -> str | None:
-    """Address of the object that an EventBridge event of S3 says was created; None of another S3 event.
+    """Return the address of the object created according to an EventBridge event; None for other S3 events.
 
-    EventBridge gives keys as they are; only S3's own notifications encode them.
+    EventBridge does not encode keys; only S3's own notifications do.
 
     Raises:
         ValueError: The text is no such event.

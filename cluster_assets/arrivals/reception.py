@@ -1,4 +1,4 @@
-"""One look at what has arrived: which runs to ask for, and what to remember."""
+"""One poll of the arrivals: which runs to request, and what to remember."""
 
 from __future__ import annotations
 
@@ -9,33 +9,32 @@ from typing import TYPE_CHECKING
 
 from cluster_assets.arrivals.announcements import Cursor
 from cluster_assets.arrivals.claims import Request
+from cluster_assets.domain.counts import counted
+from cluster_assets.domain.days import Day
 from cluster_assets.domain.digests import digest_of
 from cluster_assets.domain.errors import ClusterAssetsError, SourceMissingError
-from cluster_assets.domain.partitions import Day
-from cluster_assets.stages.standing import day_standing
+from cluster_assets.stages.sequence import LAST_WITHOUT_DAYS_BEFORE, day_standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cluster_assets.arrivals.announcements import Announcements
     from cluster_assets.arrivals.claims import Claims
-    from cluster_assets.backend import Backend
-    from cluster_assets.pipeline_spec import PipelineSpec
-    from cluster_assets.stages.ledger import Ledger
+    from cluster_assets.backends.ports import Backend
+    from cluster_assets.spec.pipeline import PipelineSpec
+    from cluster_assets.stages.ledger.ledger import Ledger
 
-_MOST_RUNS = 20  # of one look; the rest waits for the next
-# The last stage that is made from the day's data alone; what looks back on other days is no arrival.
-_OWN = "clusters"
+_MOST_RUNS = 20  # of one poll; the rest waits for the next
 _LONGEST_LOOK_S = 40.0  # Dagster gives a sensor 60 s
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a look at arrivals came to.
+    """The result of one poll.
 
     Attributes:
-        requests: Runs to ask Dagster for. If they are not recorded, `cursor` must not be saved.
-        notes: For people: why announced days were not requested.
+        requests: Runs to request from Dagster. If they are not recorded, `cursor` must not be saved.
+        notes: Human-readable reasons why announced days were not requested.
     """
 
     requests: tuple[Request, ...]
@@ -45,11 +44,12 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Reception:
-    """Receives the days of a pipeline.
+    """Decides which announced days of a pipeline need a run.
 
     Attributes:
-        claims: Settles which of several daemons asks for a run.
-        is_known: Whether this Dagster instance has a run of a key.
+        claims: Decides which of several daemons requests a run.
+        is_known: Returns whether this Dagster instance has a run with a key.
+        is_preview: Only show what a poll would request: claim no day and receive no message.
     """
 
     spec: PipelineSpec
@@ -58,18 +58,20 @@ class Reception:
     announcements: Announcements
     claims: Claims
     is_known: Callable[[str], bool]
+    is_preview: bool = False
 
     def look(self, cursor: Cursor, today: dt.date | None = None) -> Look:
         """Decide about each announced day; the earliest first.
 
         Args:
-            cursor: What the last look remembered.
-            today: The UTC date; days from it on are not over yet.
+            cursor: The cursor of the last poll.
+            today: The UTC date; this day and later ones have not ended yet.
 
         Raises:
             QueueError: The announcements cannot be read.
         """
-        announced = self.announcements.since(cursor)
+        source = self.announcements
+        announced = source.preview(cursor) if self.is_preview else source.since(cursor)
         begun = time.monotonic()
         yesterday = Day((today or dt.datetime.now(dt.UTC).date()) - dt.timedelta(days=1))
         requests: list[Request] = []
@@ -86,8 +88,10 @@ class Reception:
             if decided.waits:
                 waiting.append(day)
             notes.append(f"{day} {decided.text}")
+        if announced.note:
+            notes.append(announced.note)
         if announced.ignored:
-            notes.append(f"{announced.ignored} messages of other objects")
+            notes.append(f"{counted(announced.ignored, 'message')} of other objects")
         remembered = Cursor(tuple(waiting), announced.seen, announced.receipts)
         return Look(tuple(requests), remembered, tuple(notes))
 
@@ -102,7 +106,7 @@ class Reception:
             return _Note("is computed from these inputs already", waits=False)
         if self.is_known(request.run_key):
             return _Note("is requested already", waits=False)
-        if not self.claims.take(request):
+        if not self.is_preview and not self.claims.take(request):
             return _Note("is requested by another daemon", waits=True)
         return request
 
@@ -113,13 +117,13 @@ class Reception:
         return _Note("is not over", waits=True) if day > yesterday else None
 
     def _request(self, day: Day) -> Request | None:
-        """The run that the day needs; None when it is computed from the inputs there are."""
+        """Return the run that the day needs; None when it is already computed from the current inputs."""
         try:
-            standing = day_standing(self.spec, self.backend, self.ledger, day, _OWN)
+            standing = day_standing(self.spec, self.backend, self.ledger, day, LAST_WITHOUT_DAYS_BEFORE)
         except SourceMissingError:
             raise
         except ClusterAssetsError as error:
-            # Its run fails with the same error, where people see it and are told.
+            # The run fails with the same error, and the UI and the notifications show it.
             return Request(self.spec.name, day, digest_of({"error": error.what}), 0)
         if standing.is_current:
             return None

@@ -1,1 +1,1 @@
-"""How the stages appear in Dagster: one thin file a stage, in the order of the data."""
+"""The stages as Dagster assets: a thin layer, in the order of the data."""

@@ -1,4 +1,4 @@
-"""A pipeline with everything that runs by itself: schedule, arrivals, freshness."""
+"""A pipeline with its automation: schedule, arrivals, freshness."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from cluster_assets.assets.pipeline import pipeline_definitions
+from cluster_assets.assets.graph import job_name, pipeline_definitions
+from cluster_assets.assets.previews import accepted_previews
 from cluster_assets.components.freshness import with_freshness
 from cluster_assets.components.sensors import arrival_sensor
+from cluster_assets.components.suggestion import with_suggestion_check
 
 if TYPE_CHECKING:
-    from cluster_assets.pipeline_spec import PipelineSpec
+    from cluster_assets.settings import Settings
+    from cluster_assets.spec.pipeline import PipelineSpec
 
 
-def automated_pipeline(spec: PipelineSpec, days_per_run: int) -> dg.Definitions:
-    """Assets, job and schedule of a pipeline, its sensor of arrivals and its freshness."""
-    pipeline = with_freshness(pipeline_definitions(spec, days_per_run), spec)
+@accepted_previews()
+def automated_pipeline(spec: PipelineSpec, settings: Settings) -> dg.Definitions:
+    """Define assets, job and schedule of a pipeline, its arrival sensor and its further checks."""
+    pipeline = with_suggestion_check(with_freshness(pipeline_definitions(spec, settings), spec), spec)
     if spec.arrivals is None:
         return pipeline
-    sensor = arrival_sensor(spec, spec.arrivals, f"{spec.name}_daily")
+    sensor = arrival_sensor(spec, spec.arrivals, job_name(spec))
     return dg.Definitions.merge(pipeline, dg.Definitions(sensors=[sensor]))

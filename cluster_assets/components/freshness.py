@@ -1,15 +1,15 @@
-"""Whether the latest day that is due is there: Dagster's freshness, and a check that knows partitions."""
+"""Whether the latest due day is published: Dagster's freshness policy, and a check that knows partitions."""
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of checks.
 import datetime as dt
 
 import dagster as dg
 
-from cluster_assets.composition import open_storage
-from cluster_assets.domain.partitions import Day
-from cluster_assets.pipeline_spec import PipelineSpec
+from cluster_assets.domain.days import Day
+from cluster_assets.opening import open_storage
 from cluster_assets.settings import load_settings
-from cluster_assets.stages.ledger import Ledger
+from cluster_assets.spec.pipeline import PipelineSpec
+from cluster_assets.stages.ledger.ledger import Ledger
 
 CHECK = "latest_day_present"
 _STAGE = "clusters"
@@ -17,7 +17,7 @@ _AFTER_SCHEDULE = dt.timedelta(hours=6)
 
 
 def due_after(spec: PipelineSpec) -> dt.timedelta | None:
-    """How long after its end, UTC, a day must be there; None when nobody said."""
+    """How long after its end in UTC a day is due; None if the YAML does not say."""
     if spec.freshness is not None:
         return dt.timedelta(hours=spec.freshness.within_hours)
     if spec.schedule is not None:
@@ -27,12 +27,12 @@ def due_after(spec: PipelineSpec) -> dt.timedelta | None:
 
 
 def latest_due_day(spec: PipelineSpec, due: dt.timedelta, now: dt.datetime) -> Day | None:
-    """The latest partition that must be there by now; None before the first one is due.
+    """Return the latest partition that is due; None before the first one is.
 
     Args:
         spec: The pipeline.
-        due: How long after its end a day must be there.
-        now: An aware time.
+        due: How long after its end a day is due.
+        now: The current time, timezone-aware.
     """
     day = Day((now.astimezone(dt.UTC) - due).date() - dt.timedelta(days=1))
     if spec.last_day is not None:
@@ -41,20 +41,20 @@ def latest_due_day(spec: PipelineSpec, due: dt.timedelta, now: dt.datetime) -> D
 
 
 def freshness_policy(due: dt.timedelta) -> dg.FreshnessPolicy:
-    """Each day at the deadline, something must have been materialized since the end of the day before.
+    """Require a materialization between the end of the previous day and the daily deadline.
 
-    It knows no partitions: a backfill of an old day satisfies it. The check does not let it.
+    The policy does not know partitions: a backfill of an old day satisfies it. The check is stricter.
     """
     deadline = due % dt.timedelta(days=1)
     hour, minute = divmod(int(deadline.total_seconds()) // 60, 60)
     window = min(due, dt.timedelta(days=1))
-    # Dagster wants the window to be shorter than the time between two deadlines.
+    # Dagster requires the window to be shorter than the time between two deadlines.
     window = min(max(window, dt.timedelta(minutes=5)), dt.timedelta(hours=23, minutes=59))
     return dg.FreshnessPolicy.cron(f"{minute} {hour} * * *", lower_bound_delta=window, timezone="UTC")
 
 
 def with_freshness(pipeline: dg.Definitions, spec: PipelineSpec) -> dg.Definitions:
-    """The definitions of a pipeline, its clusters with a deadline, a check of it and the check's schedule."""
+    """Add a deadline to the pipeline's clusters, a check of the deadline, and the check's schedule."""
     due = due_after(spec)
     if due is None:
         return pipeline
@@ -70,7 +70,7 @@ def with_freshness(pipeline: dg.Definitions, spec: PipelineSpec) -> dg.Definitio
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
-    # An ended pipeline grows no older: its last day is there, or not.
+    # A pipeline that has ended has no later days: only its last day counts.
     today = Day(dt.datetime.now(dt.UTC).date())
     if spec.last_day is None or spec.last_day >= today:
         policy = freshness_policy(due)

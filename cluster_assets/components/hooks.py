@@ -1,4 +1,4 @@
-"""Who is told when a run fails."""
+"""Notifications about failed runs."""
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of sensors.
 import dagster as dg
@@ -15,13 +15,13 @@ _PARTITION_TAGS = (
 
 
 def failure_sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """The sensor that tells of failed runs, where the settings say whom."""
+    """Return the sensor that reports failed runs, if the settings name a recipient."""
     if settings.notify_webhook_url is None and settings.notify_sns_topic is None:
         return []
 
     @dg.run_failure_sensor(
         name=NAME,
-        description="Tells a webhook or an SNS topic of each failed run of this code location",
+        description="Notifies a webhook or an SNS topic of each failed run of this code location",
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def failed(context: dg.RunFailureSensorContext) -> None:
@@ -36,7 +36,7 @@ def _failed_run(context: dg.RunFailureSensorContext) -> FailedRun:
     keys = run.asset_selection or frozenset()
     steps = context.get_step_failure_events()
     step = steps[0].step_failure_data.error if steps else None
-    # The cause of a failed step is ours, with its remedy; Dagster's wrapper around it says nothing.
+    # The cause of a failed step is our error with its remedy; Dagster's wrapper adds nothing.
     reason = step.cause if step is not None and step.cause is not None else step
     return FailedRun(
         run_id=run.run_id,

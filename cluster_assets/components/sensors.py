@@ -1,4 +1,4 @@
-"""The sensor of a pipeline that materializes a day when its data has arrived."""
+"""The sensor that materializes a day when its data has arrived."""
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of sensors.
 import datetime as dt
@@ -8,17 +8,17 @@ import dagster as dg
 from cluster_assets.arrivals.announcements import read_cursor
 from cluster_assets.arrivals.claims import Claims
 from cluster_assets.arrivals.reception import Look, Reception
-from cluster_assets.composition import open_announcements, open_backend
-from cluster_assets.pipeline_spec import Arrivals, PipelineSpec
+from cluster_assets.opening import open_announcements, open_backend
 from cluster_assets.settings import load_settings
-from cluster_assets.stages.ledger import Ledger
+from cluster_assets.spec.pipeline import Arrivals, PipelineSpec
+from cluster_assets.stages.ledger.ledger import Ledger
 
-# Dagster's own tag of the key a run was asked for with.
+# Dagster's tag for the key of a run request.
 RUN_KEY_TAG = "dagster/run_key"
 
 
 def arrival_sensor(spec: PipelineSpec, arrivals: Arrivals, job_name: str) -> dg.SensorDefinition:
-    """Asks for one run of each announced day and each state of its inputs."""
+    """Define a sensor that requests one run for each announced day and each state of its inputs."""
 
     @dg.sensor(
         name=f"{spec.name}_arrivals",
@@ -26,7 +26,7 @@ def arrival_sensor(spec: PipelineSpec, arrivals: Arrivals, job_name: str) -> dg.
         minimum_interval_seconds=arrivals.interval_s,
         description=f"Materializes a day of {spec.name} when its marker appears, and again when its data "
         "changed and the marker is written again",
-        # Whoever writes `arrivals` into the YAML wants it to run.
+        # A user who adds `arrivals` to the YAML wants the sensor to run.
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def arrived(context: dg.SensorEvaluationContext) -> dg.SensorResult:
@@ -62,5 +62,11 @@ def _look(spec: PipelineSpec, arrivals: Arrivals, context: dg.SensorEvaluationCo
             announcements=open_announcements(settings, spec),
             claims=Claims(backend.store, dt.timedelta(minutes=arrivals.lease_minutes)),
             is_known=is_known,
+            is_preview=_is_preview(context),
         )
         return reception.look(read_cursor(context.cursor))
+
+
+def _is_preview(context: dg.SensorEvaluationContext) -> bool:
+    """Return whether a user tests the sensor in the UI: only the daemon knows when it was started."""
+    return context.last_sensor_start_time is None and context.last_tick_completion_time is None

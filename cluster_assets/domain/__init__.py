@@ -1,1 +1,1 @@
-"""Plain values of the field: days, digests, manifests, table contracts, limits, errors."""
+"""Plain values of the field: days, digests, manifests, table contracts, costs, errors."""

@@ -1,4 +1,4 @@
-"""Content digests: equal meaning, equal text, equal SHA-256."""
+"""Content digests: values with equal meaning have equal text and equal SHA-256."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 def canonical_json(value: Mapping[str, Any]) -> str:
-    """One text per value: keys sorted, no spaces, no NaN.
+    """Return the canonical JSON text of a value: keys sorted, no spaces, no NaN.
 
     >>> canonical_json({"b": 1, "a": [1.5, None]})
     '{"a":[1.5,null],"b":1}'

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cluster_assets.domain.counts import counted
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cluster_assets.domain.expectations import CheckOutcome
+
+_MOST_TEXTS = 5  # of failed days in one message; the others are named
 
 
 class ClusterAssetsError(Exception):
@@ -13,7 +19,7 @@ class ClusterAssetsError(Exception):
 
     Args:
         what: What is wrong, in one sentence, with the numbers that show it.
-        where: The file, column, YAML line, table or day concerned.
+        where: The file, column, YAML line, table or day.
         remedy: What to do about it.
     """
 
@@ -30,11 +36,15 @@ class ClusterAssetsError(Exception):
 
 
 class SpecError(ClusterAssetsError):
-    """A pipeline's YAML, a setting or a command-line value says something impossible."""
+    """A pipeline's YAML, a setting or a command-line value is invalid."""
 
 
 class SourceMissingError(ClusterAssetsError):
-    """No file or table holds the source of the day."""
+    """No file or table contains the source of the day."""
+
+
+class SampleMissingError(SourceMissingError):
+    """The generated data that the demo pipelines read has not been written yet."""
 
 
 class SourceUnreadableError(ClusterAssetsError):
@@ -50,15 +60,15 @@ class SourceChangedError(ClusterAssetsError):
 
 
 class ScanLimitError(ClusterAssetsError):
-    """There is more to read than `limits.max_scan_bytes` allows."""
+    """The source is larger than `limits.max_scan_bytes` allows."""
 
 
 class InvalidFeaturesError(ClusterAssetsError):
-    """Entities or features that no distance is defined for: null, NaN, infinite, out of range."""
+    """Entities or features without a defined distance: null, NaN, infinite or out of range."""
 
 
 class TooManyPairsError(ClusterAssetsError):
-    """The threshold makes more candidate pairs than `limits.max_pairs` allows."""
+    """The threshold produces more candidate pairs than `limits.max_pairs` allows."""
 
 
 class UpstreamMissingError(ClusterAssetsError):
@@ -66,7 +76,7 @@ class UpstreamMissingError(ClusterAssetsError):
 
 
 class ConflictError(ClusterAssetsError):
-    """Another run published the same day meanwhile, from other inputs."""
+    """Another run published the same day in the meantime, from other inputs."""
 
 
 class IntegrityError(ClusterAssetsError):
@@ -74,10 +84,10 @@ class IntegrityError(ClusterAssetsError):
 
 
 class CheckFailedError(ClusterAssetsError):
-    """A blocking check of a day failed; the day was not published, or goes on no further.
+    """A blocking check of a day failed; the day is not published, or later stages do not use it.
 
     Attributes:
-        outcomes: What every check of the stage found, the passed ones too.
+        outcomes: The outcomes of all checks of the stage, including passed ones.
     """
 
     def __init__(
@@ -92,24 +102,48 @@ class CheckFailedError(ClusterAssetsError):
         self.outcomes = outcomes
 
 
+class DaysFailedError(ClusterAssetsError):
+    """Several days failed; all other days of the command or run are published.
+
+    Attributes:
+        errors: The error of each failed day, by partition key in ascending order.
+    """
+
+    def __init__(self, errors: Mapping[str, Exception], *, days: int) -> None:
+        texts = [f"{day}: {error_text(error)}" for day, error in errors.items()]
+        if more := len(texts) - _MOST_TEXTS:
+            texts[_MOST_TEXTS:] = [f"and {counted(more, 'more day')}"] if more > 0 else []
+        named = ", ".join(errors)
+        super().__init__("\n".join([f"{len(errors)} of {counted(days, 'day')} failed: {named}", *texts]))
+        self.errors = errors
+
+
 class StoreError(ClusterAssetsError):
-    """The object store refuses or fails a call: permission, bucket, region, quota."""
+    """The object store refused or failed a call: permission, bucket, region, quota."""
 
 
 class CatalogError(ClusterAssetsError):
-    """The catalog refuses or fails a call, or holds a table that is not ours."""
+    """The catalog refused or failed a call, or holds a table that is not ours."""
 
 
 class QueueError(ClusterAssetsError):
-    """The queue of arrivals refuses or fails a call, or does not exist."""
+    """The queue of arrivals refused or failed a call, or does not exist."""
+
+
+class MissingPackageError(ClusterAssetsError, ImportError):
+    """An optional package is not installed; the text names the extra that brings it."""
+
+
+class PublicationError(ClusterAssetsError):
+    """A target refused or failed a publication; what it showed before is unchanged."""
+
+
+class TargetUnavailableError(PublicationError):
+    """A target did not answer, or throttled, until the retries ended; other days would wait as long."""
 
 
 class NotificationError(ClusterAssetsError):
-    """Somebody who should have been told of a failure could not be reached."""
-
-
-class BackfillError(ClusterAssetsError):
-    """Days of a backfill failed, or it was stopped; the text tells which days."""
+    """A notice of a failed run, or an alert, could not be delivered."""
 
 
 class EngineError(ClusterAssetsError):
@@ -121,14 +155,14 @@ class WorkerError(ClusterAssetsError):
 
 
 class WorkerUserError(WorkerError):
-    """The worker refused its input; the same event fails again, so it is never retried."""
+    """The worker refused its input; the same event would fail again, so it is never retried."""
 
 
 class WorkerRefusalError(WorkerUserError):
-    """The worker refused an event, and said why.
+    """The worker refused an event and gave a reason.
 
     Attributes:
-        error_type: The kind of reason, as `InputError` or `CapacityError`.
+        error_type: The kind of reason, such as `InputError` or `CapacityError`.
     """
 
     def __init__(
@@ -139,27 +173,27 @@ class WorkerRefusalError(WorkerUserError):
 
 
 class WorkerCapacityError(WorkerUserError):
-    """What a day needs does not fit into an invocation; the text tells what would."""
+    """A day does not fit into an invocation; the text says what would fit."""
 
 
 class WorkerTimeoutError(WorkerError):
-    """The invocation ran into its time limit."""
+    """The invocation exceeded its time limit."""
 
 
 class WorkerMemoryError(WorkerError):
-    """The invocation ran into its memory limit."""
+    """The invocation exceeded its memory limit."""
 
 
 class WorkerPayloadError(WorkerError):
-    """Request or response exceeds what one invocation may carry."""
+    """The request or response exceeds the size limit of an invocation."""
 
 
 class WorkerThrottledError(WorkerError):
-    """No slot was free for the invocation within the time allowed; it never began.
+    """No slot was free for the invocation within the allowed time, so it never started.
 
     Attributes:
-        reason: Which limit it met, in the service's word; None where there is only one.
-        retry_after_s: The pause the service asks for; None when it names none.
+        reason: The limit that it hit, as the service names it; None if there is only one.
+        retry_after_s: The pause that the service asks for; None if it names none.
     """
 
     def __init__(
@@ -177,12 +211,24 @@ class WorkerThrottledError(WorkerError):
 
 
 class WorkerUnavailableError(WorkerError):
-    """There is no such function, or this process may not call it, or it is set up otherwise than needed."""
+    """The function does not exist, this process may not call it, or its configuration is wrong."""
 
 
 class WorkerLostError(WorkerError):
-    """The connection broke before the answer came: the invocation may have run, or still be running."""
+    """The connection broke before the answer arrived; the invocation may have run or may still be running."""
 
 
 class WorkerCrashedError(WorkerError):
     """The worker process died (exit status or signal) without an answer."""
+
+
+class Interrupted(BaseException):
+    """Ctrl-C or SIGTERM ended a command; the text says what was done before.
+
+    It is not an `Exception`, so that no code mistakes it for the failure of a day.
+    """
+
+
+def error_text(error: BaseException) -> str:
+    """Return the text of an error; that of an unexpected one begins with its type."""
+    return str(error) if isinstance(error, ClusterAssetsError) else f"{type(error).__name__}: {error}"

@@ -1,7 +1,7 @@
-"""What is expected of a day, and what a check found.
+"""Expected ranges for a day's metrics, and the outcomes of checks.
 
-A number of a day is judged against the same number of the days before it, by their median and their median
-absolute deviation (MAD): a few odd days among them move neither. 1.4826 MAD estimates the standard deviation
+A metric of a day is compared with the same metric of earlier days, by their median and their median absolute
+deviation (MAD), which a few outlying days barely change. 1.4826 MAD estimates the standard deviation
 of normally distributed values (Rousseeuw and Croux, Journal of the American Statistical Association 88,
 1993).
 """
@@ -24,7 +24,7 @@ Scale = Literal["ratio", "difference"]
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The values that are no surprise, both ends included.
+    """The range of expected values, both ends included.
 
     Attributes:
         center: The median of the days before.
@@ -44,10 +44,10 @@ class CheckOutcome:
 
     Attributes:
         name: Name of the check, unique within its stage.
-        blocking: Whether the day must not go on when it failed.
-        description: What was found and, where it failed, what to do.
-        numbers: The value, the expected range and whatever else explains it.
-        days: The days it was compared with, for checks against days before.
+        blocking: Whether a failure stops the day.
+        description: What was found and, after a failure, what to do.
+        numbers: The value, the expected range and other numbers that explain the outcome.
+        days: The earlier days that it was compared with, if any.
     """
 
     name: str
@@ -59,12 +59,12 @@ class CheckOutcome:
 
     @property
     def blocks(self) -> bool:
-        """Whether the day must not go on."""
+        """Whether this outcome stops the day."""
         return self.blocking and not self.passed
 
     @property
     def state(self) -> str:
-        """The verdict in a word: passed, warning or failed."""
+        """The result in one word: passed, warning or failed."""
         return "passed" if self.passed else "failed" if self.blocking else "warning"
 
 
@@ -73,8 +73,8 @@ def expected_range(history: Sequence[float], *, deviations: float, tolerance: fl
 
     Args:
         history: Values of earlier days, at least one.
-        deviations: How many robust standard deviations belong to the range.
-        tolerance: What always does. `ratio`: 1.0 is half to double; `difference`: 0.1 is 0.1 either way.
+        deviations: Half-width of the range in robust standard deviations.
+        tolerance: Minimum half-width. With `ratio`, 1.0 is half to double; with `difference`, 0.1 is +-0.1.
         scale: `ratio` compares log(1 + value), for counts; `difference` the values, for shares.
     """
     is_ratio = scale == "ratio"
@@ -85,17 +85,17 @@ def expected_range(history: Sequence[float], *, deviations: float, tolerance: fl
     low, high = center - reach, center + reach
     if is_ratio:
         low, high, center = max(math.expm1(low), 0.0), math.expm1(high), math.expm1(center)
-    # Rounded to what is told to people, outwards enough that a value equal to its past is never outside.
+    # A small margin, so that rounding never puts a value equal to its history outside.
     return Range(low - 1e-9, high + 1e-9, center)
 
 
 def write_outcomes(outcomes: Sequence[CheckOutcome]) -> str:
-    """The outcomes as one JSON text, for a manifest."""
+    """Serialize outcomes as JSON for a manifest."""
     return json.dumps([asdict(outcome) for outcome in outcomes], sort_keys=True)
 
 
 def read_outcomes(text: str) -> tuple[CheckOutcome, ...]:
-    """Read back what `write_outcomes` wrote; fields of later versions are left out."""
+    """Parse the output of `write_outcomes`; fields of later versions are ignored."""
     known = set(CheckOutcome.__dataclass_fields__)
     bodies: list[dict[str, Any]] = json.loads(text)
     return tuple(

@@ -1,4 +1,4 @@
-"""Manifests: what one attempt at one day of one stage produced, committed once, never changed."""
+"""Manifests: the result of one attempt at one day of one stage, committed once and never changed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from cluster_assets.domain.days import Day, parse_day
 from cluster_assets.domain.digests import canonical_json, digest_of
 from cluster_assets.domain.errors import IntegrityError, SpecError
-from cluster_assets.domain.partitions import Day, parse_day
 from cluster_assets.domain.tables import Column
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class TableData:
 
     @property
     def content_digest(self) -> str:
-        """Digest of schema and file contents, whatever the files are called."""
+        """Digest of schema and file contents, independent of the file names."""
         return digest_of(
             {
                 "columns": [[column.name, column.type] for column in self.columns],
@@ -59,7 +59,7 @@ class TableData:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A small file that is no table, such as a page or a picture; named as its key ends."""
+    """A file that is not a table, such as a page or an index; its key ends in its name."""
 
     key: str
     bytes: int
@@ -73,12 +73,12 @@ class Manifest:
     Attributes:
         version: Position in the day's history, dense from 1.
         attempt: The attempt whose files these are.
-        input_digest: Digest of everything the result is a function of.
-        inputs: The parts of that digest, for people who ask why a day was recomputed.
-        tables: The tables the stage fills, by name.
-        documents: Files that are no tables, by name.
+        input_digest: Digest of everything the result depends on.
+        inputs: The parts of that digest, to explain why a day was recomputed.
+        tables: The tables that the stage writes, by name.
+        documents: Files that are not tables, by name.
         metrics: Numbers and short texts that describe the day.
-        created_at: ISO 8601 time of the commit, for people only.
+        created_at: ISO 8601 time of the commit, for information only.
     """
 
     pipeline: str
@@ -96,30 +96,38 @@ class Manifest:
 
     @property
     def content_digest(self) -> str:
-        """Digest of the content of all tables and documents: what a downstream stage depends on."""
+        """Digest of all tables and documents, on which downstream stages depend."""
         tables = {name: table.content_digest for name, table in sorted(self.tables.items())}
-        # A name with a dot is no table's.
+        # Only documents have a dot in their name.
         return digest_of(tables | {name: file.digest for name, file in sorted(self.documents.items())})
+
+    def changed_inputs(self, present: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the names of those of the present inputs that differ from the ones of this manifest."""
+        return tuple(name for name, value in present.items() if self.inputs.get(name) != value)
 
     @property
     def files(self) -> tuple[DataFile | Document, ...]:
-        """Every file that stands for this manifest."""
+        """Every file that belongs to this manifest."""
         data = (file for table in self.tables.values() for file in table.files)
         return (*data, *self.documents.values())
 
     def to_json(self) -> bytes:
-        """The manifest as canonical JSON."""
+        """The manifest as canonical JSON, with the digest of all other fields."""
         body = asdict(self) | {"day": self.day.key, "format": FORMAT_VERSION}
+        for table in body["tables"].values():
+            for column in table["columns"]:
+                del column["description"]  # descriptions belong to the code, not to a day
         if not self.documents:
-            del body["documents"]  # versions that know none read the others as ever
-        return canonical_json(body).encode()
+            del body["documents"]  # older versions of this code can still read manifests without documents
+        return canonical_json(body | {"digest": digest_of(body)}).encode()
 
 
 def read_manifest(body: bytes, *, where: str) -> Manifest:
     """Read a manifest back.
 
     Raises:
-        IntegrityError: It is not a manifest of a format this version knows.
+        IntegrityError: The text is not a manifest in a format that this version knows, or it has changed
+            since it was written.
     """
     try:
         return _from_dict(json.loads(body))
@@ -132,6 +140,9 @@ def read_manifest(body: bytes, *, where: str) -> Manifest:
 
 
 def _from_dict(body: dict[str, Any]) -> Manifest:
+    written = body.pop("digest", None)  # manifests of earlier versions have none
+    if written is not None and written != digest_of(body):
+        raise ValueError("its content is not what was written")
     if body.pop("format") != FORMAT_VERSION:
         raise ValueError("unknown format")
     tables = {

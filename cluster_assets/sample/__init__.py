@@ -1,4 +1,4 @@
-"""Seeded honeypot-like traffic with known campaigns: data to try the pipelines on, and the truth about it."""
+"""Seeded honeypot-like traffic with known campaigns: data for trying the pipelines, with its ground truth."""
 
 from cluster_assets.sample.config import SampleConfig, SampleReport
 from cluster_assets.sample.writer import write_sample

@@ -1,4 +1,4 @@
-"""The addresses of one day: members of campaigns and noise, and where they are."""
+"""The addresses of one day: members of campaigns, noise, and their locations."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Addresses:
     Attributes:
         number: IPv4 address as a number.
         wing: Index into the day's wings, NOISE for noise.
-        city: Number of the city it is in, or nearest to.
+        city: Number of the city it is in or nearest to.
         latitude: WGS84 degrees.
         longitude: WGS84 degrees.
     """
@@ -44,21 +44,21 @@ class Addresses:
 
 
 def addresses_on(date: dt.date, world: World, wings: list[Wing], entities: int) -> Addresses:
-    """The addresses of a day: the members of all wings, and noise up to `entities`."""
+    """Return the addresses of a day: the members of all wings, and noise up to `entities`."""
     members = np.concatenate([wing.addresses for wing in wings]) if wings else np.empty(0, dtype=np.int64)
     of_wing = np.repeat(np.arange(len(wings)), [len(wing.addresses) for wing in wings])
     wanted = max(entities - len(members), int(entities * _LEAST_NOISE_SHARE))
     strangers = _noise_addresses(world.lots, date.toordinal(), wanted)
     every = np.concatenate([members, strangers])
     wing = np.concatenate([of_wing, np.full(wanted, NOISE)]).astype(np.int64)
-    # Two draws may hit one address; the first keeps it, so that members are not turned into noise.
+    # Two draws may give the same address; the first wins, so that members do not become noise.
     first = np.sort(np.unique(every, return_index=True)[1])
     number, wing = every[first], wing[first]
     return _located(world.lots, wings, number, wing)
 
 
 def _noise_addresses(lots: Lots, day: int, count: int) -> Ints:
-    """Strangers: most are gone tomorrow, some stay for up to three days."""
+    """Return noise addresses: most stay for one day, some for up to three days."""
     seat = np.arange(count, dtype=np.int64)
     tenure = 1 + lots.below(3, "noise tenure", seat)
     tenant = (day + lots.below(tenure, "noise tenure start", seat)) // tenure
@@ -66,7 +66,7 @@ def _noise_addresses(lots: Lots, day: int, count: int) -> Ints:
 
 
 def _located(lots: Lots, wings: list[Wing], number: Ints, wing: Ints) -> Addresses:
-    """Members in a locality of their wing's city, noise anywhere; an address never moves."""
+    """Place members in a locality of their wing's city and noise anywhere; an address never moves."""
     coordinates = anywhere(lots, number)
     city = np.empty(len(number), dtype=np.int64)
     noise = wing == NOISE

@@ -1,10 +1,10 @@
-"""Campaigns: who belongs together on a day, and what becomes of them.
+"""Campaigns: which addresses belong together on a day, and how campaigns change.
 
-The world has a fixed number of slots. Every slot tells one story each CYCLE_DAYS days, shifted against
-its neighbours so that something happens almost every day. A story is lived by seats; on each day a seat
-is taken by one address, which keeps it for one to three weeks. Seats form two wings, each in its own
-city. In a `split` the second wing leaves the campaign and takes up a profile of its own; in a `merger`
-two campaigns become one; in a plain life nothing of the kind happens. All are born and die.
+The world has a fixed number of slots. Every slot runs one story per CYCLE_DAYS days, offset from its
+neighbours so that something happens almost every day. A story has seats; each seat is held by one address,
+which keeps it for one to three weeks. Seats form two wings, each in its own city. In a `split`, the second
+wing leaves the campaign and gets its own profile; in a `merger`, two campaigns become one; a plain story
+has neither. All campaigns are born and die.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _KINDS: tuple[Kind, ...] = ("split", "merger", "life")
 _MEMBER_SHARE = 0.7  # of the addresses of a mean day; the others are noise
 _MEAN_LIFE_SHARE = 14.5 / CYCLE_DAYS
 _ENTITIES_A_SLOT = 75
-_DISTINCT_SLOTS = 16  # so many have two profiles each that all three pipelines tell apart
+_DISTINCT_SLOTS = 16  # this many slots have two profiles each that all three pipelines can separate
 _MAX_SLOTS = 400
-_PRESENCE = 0.93  # chance that a member shows itself on a day
+_PRESENCE = 0.93  # probability that a member is active on a day
 _WING_PATTERN = 5  # of five seats, three are in the first wing and two in the second
 _FIRST_WING = 3
 
@@ -55,18 +55,18 @@ class Story:
     end: int
 
     def letter(self, wing: int, day: int) -> int:
-        """The campaign (0 or 1) that a wing belongs to on a day."""
+        """Return the campaign (0 or 1) of a wing on a day."""
         apart = (self.kind == "split" and day >= self.turn) or (self.kind == "merger" and day < self.turn)
         return wing if apart else 0
 
     def name(self, letter: int) -> str:
-        """The campaign's name: slot, day of birth of the story, letter."""
-        # The story of the first days of year 1 began before the calendar does.
+        """Return the campaign's name: slot, first day of the story, letter."""
+        # The story of the first days of year 1 began before the calendar.
         birth = dt.date.fromordinal(max(self.born, 1))
         return f"{self.slot:03d}-{birth.isoformat()}-{'ab'[letter]}"
 
     def event(self, day: int) -> Event:
-        """What happens on a day of its life."""
+        """Return what happens on a day of the story."""
         if day == self.born:
             return "born"
         if day == self.turn and self.kind != "life":
@@ -80,10 +80,10 @@ class Wing:
 
     Attributes:
         campaign: Name of their campaign.
-        previous: Name of the campaign they were in the day before, None when it is born today.
+        previous: Name of the campaign they were in the day before; None if it is born today.
         event: What happens to the campaign today.
-        profile: How they behave.
-        city: Number of the city they sit around.
+        profile: Their behaviour.
+        city: Number of the city they are near.
         addresses: (members,) IPv4 addresses as numbers.
     """
 
@@ -96,7 +96,7 @@ class Wing:
 
 
 class World:
-    """All campaigns of all days of a seed; nothing is kept between days."""
+    """All campaigns of all days of a seed, without state between days."""
 
     def __init__(self, config: SampleConfig) -> None:
         self.lots = Lots(config.seed)
@@ -105,7 +105,7 @@ class World:
         self._profiles = Profiles(self.lots, self.slots, config.rows_per_entity)
 
     def wings_on(self, date: dt.date) -> list[Wing]:
-        """The wings that live on a day, in order of slot; wings without members are left out."""
+        """Return the wings alive on a day, in order of slot, without empty wings."""
         day = date.toordinal()
         wings = []
         for story in self._stories(day):
@@ -114,7 +114,7 @@ class World:
         return [wing for wing in wings if len(wing.addresses)]
 
     def died_on(self, date: dt.date) -> list[str]:
-        """Names of the campaigns that lived the day before and end without a successor."""
+        """Return the campaigns that were alive the day before and end without a successor."""
         day = date.toordinal()
         return [
             story.name(letter)
@@ -125,14 +125,14 @@ class World:
 
     @cached_property
     def _seats(self) -> NDArray[np.int64]:
-        """Seats of each slot: unequal, and together the member share of the entities on a mean day."""
+        """Return the number of seats of each slot; they add up to the member share on an average day."""
         weight = 0.5 + 1.2 * self.lots.unit("slot weight", np.arange(self.slots))
         share = _MEMBER_SHARE / _MEAN_LIFE_SHARE * weight / weight.sum()
         seats: NDArray[np.int64] = np.rint(self._entities * share).astype(np.int64)
         return seats
 
     def _stories(self, day: int) -> list[Story]:
-        """The story of each slot on a day."""
+        """Return the story of each slot on a day."""
         return [self._story(slot, day) for slot in range(self.slots)]
 
     def _story(self, slot: int, day: int) -> Story:
@@ -140,7 +140,7 @@ class World:
         cycle = (day - shift) // CYCLE_DAYS
         born = cycle * CYCLE_DAYS + shift + self.lots.one_below(2, "birth", slot, cycle)
         seats = int(self._seats[slot])
-        # The cast turns with the cycle, so that a slot tells different stories.
+        # The kind of story depends on the cycle, so that a slot has different stories.
         kind = _KINDS[(slot + cycle) % len(_KINDS)] if seats >= _WING_PATTERN else "life"
         both = kind != "life" or self.lots.one_below(2, "both cities", slot, cycle) == 1
         return Story(
@@ -167,7 +167,7 @@ class World:
         )
 
     def _addresses(self, story: Story, wing: int, day: int) -> NDArray[np.int64]:
-        """Who sits in the seats of a wing and shows itself on the day."""
+        """Return the active addresses in the seats of a wing on a day."""
         seats = np.arange(story.seats, dtype=np.int64)
         if story.wings == 2:
             seats = seats[(seats % _WING_PATTERN >= _FIRST_WING) == (wing == 1)]
@@ -179,12 +179,12 @@ class World:
 
 
 def as_addresses(bits: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """IPv4 addresses in 240.0.0.0/4, which is nobody's: no sample accuses a real machine."""
+    """Return IPv4 addresses in 240.0.0.0/4, which is unassigned, so that no sample names a real machine."""
     return (bits % np.uint64(15 << 24)).astype(np.int64) + (240 << 24)
 
 
 def _slots_for(entities: int) -> int:
-    """Campaigns grow with the entities, first in number, later rather in size."""
+    """Return the number of slots: with more entities, campaigns first grow in number, then in size."""
     slots = entities // _ENTITIES_A_SLOT
     if slots > _DISTINCT_SLOTS:
         slots = round((slots * _DISTINCT_SLOTS) ** 0.5)

@@ -1,4 +1,4 @@
-"""What a sample is asked to be, and what was written."""
+"""The configuration of a sample, and the report of what was written."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cluster_assets.domain.counts import counted
+from cluster_assets.domain.days import Day
 from cluster_assets.domain.errors import SpecError
-from cluster_assets.domain.partitions import Day
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,20 +21,20 @@ MAX_SEED = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class SampleConfig:
-    """A sample: which days, how much traffic, which world.
+    """Configuration of a sample: days, amount of traffic, and seed.
 
-    The seed, `entities`, `rows_per_entity` and `dirt` make one endless world; `first_day` and `days`
-    choose the window of it that is written. So a day's files do not depend on the other days.
+    The seed, `entities`, `rows_per_entity` and `dirt` define an endless world; `first_day` and `days` choose
+    the window that is written. The files of a day therefore do not depend on other days.
 
     Attributes:
-        output: Folder of the day files; `truth/` is made inside it.
+        output: Folder of the day files; `truth/` is created inside it.
         first_day: First day written.
         days: Number of days written.
-        entities: Source addresses a day.
-        rows_per_entity: Mean rows of an address on a day, about; 3.2 is what the honeypots of 2013 saw.
-        seed: Which world.
-        dirt: Whether rows are as dirty as real ones: duplicates, missing or impossible coordinates and
-            addresses that show nothing but ICMP, so neither ports nor a set of targets.
+        entities: Source addresses per day.
+        rows_per_entity: Approximate mean of rows per address and day; 3.2 on the honeypots of 2013.
+        seed: Seed of the world.
+        dirt: Whether to add the defects of real data: duplicates, missing or invalid coordinates, and
+            addresses that use only ICMP, which have neither ports nor a set of targets.
     """
 
     output: Path
@@ -45,10 +46,10 @@ class SampleConfig:
     dirt: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be generated.
+        """Check the configuration.
 
         Raises:
-            SpecError: A number is out of range, or the last day is past the calendar.
+            SpecError: A number is out of range, or the last day is beyond the calendar.
         """
         _check_count("days", self.days, 1, dt.date.max.toordinal())
         _check_count("entities", self.entities, 1, MAX_ENTITIES)
@@ -57,33 +58,33 @@ class SampleConfig:
             raise SpecError(
                 f"rows_per_entity is {self.rows_per_entity}; an address has at least one row",
                 where="sample: rows_per_entity",
-                remedy="give a finite number of 1 or more, for example 3.2",
+                remedy="pass a finite number of 1 or more, for example 3.2",
             )
         if self.entities * self.rows_per_entity > MAX_ROWS_A_DAY:
             raise SpecError(
-                f"{self.entities} entities with {self.rows_per_entity} rows each make more than "
-                f"{MAX_ROWS_A_DAY} rows a day, which are held in memory",
+                f"{counted(self.entities, 'entity')} with {self.rows_per_entity:g} rows each are more than "
+                f"{MAX_ROWS_A_DAY} rows per day, which must fit into memory",
                 where="sample: entities, rows_per_entity",
                 remedy="spread the rows over more days",
             )
         if self.first_day.date.toordinal() + self.days - 1 > dt.date.max.toordinal():
             raise SpecError(
-                f"{self.days} days from {self.first_day} end after {dt.date.max}",
+                f"{counted(self.days, 'day')} from {self.first_day} would end after {dt.date.max}",
                 where="sample: first_day, days",
-                remedy="begin earlier or write fewer days",
+                remedy="start earlier or write fewer days",
             )
 
     def each_day(self) -> tuple[Day, ...]:
-        """The days of the window, in order."""
+        """Return the days of the window, in order."""
         return tuple(Day(self.first_day.date + dt.timedelta(days=i)) for i in range(self.days))
 
 
 @dataclass(frozen=True, slots=True)
 class SampleReport:
-    """What was written.
+    """The files that were written.
 
     Attributes:
-        files: The day files in order of day; each has its truth files beside it in `truth/`.
+        files: The day files, ordered by day; their truth files are in `truth/`.
         rows: Rows in the day files.
         bytes: Bytes of the day files.
         seconds: Wall time.
@@ -96,11 +97,11 @@ class SampleReport:
 
 
 def _check_count(name: str, value: int, least: int, most: int) -> None:
-    """Refuse anything but a whole number in the range."""
-    # A command line or a YAML may hand over anything, and True would pass for 1.
+    """Refuse anything but an integer in the range."""
+    # Callers may pass any type, and True would count as 1.
     if type(value) is not int or not least <= value <= most:
         raise SpecError(
             f"{name} is {value!r}",
             where=f"sample: {name}",
-            remedy=f"give a whole number from {least} to {most}",
+            remedy=f"pass an integer from {least} to {most}",
         )

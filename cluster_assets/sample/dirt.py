@@ -1,4 +1,4 @@
-"""What is wrong with real rows: repeated ones, places unknown or impossible, addresses without any port."""
+"""Defects of real data: repeated rows, unknown or invalid places, addresses without ports."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from cluster_assets.sample.traffic import Rows
 
 UNKNOWN_CITY = -1
-_UNKNOWN_SHARE = 0.008  # of the addresses have no place at all: the share in the data of 2013
+_UNKNOWN_SHARE = 0.008  # of the addresses have no place: the share in the data of 2013
 _COUNTRY_ONLY_SHARE = 0.002  # have a country and no coordinates
-_IMPOSSIBLE_SHARE = 0.002  # have a postal code for latitude and the latitude for longitude
-_PINGING_SHARE = 0.03  # of the noise shows nothing but ICMP
-_DUPLICATE_SHARE = 0.01  # of the rows are there twice
+_IMPOSSIBLE_SHARE = 0.002  # have a postal code as latitude and the latitude as longitude
+_PINGING_SHARE = 0.03  # of the noise uses only ICMP
+_DUPLICATE_SHARE = 0.01  # of the rows occur twice
 
 
 def soil_addresses(addresses: Addresses, day: int, lots: Lots) -> Addresses:
-    """Lose or spoil the place of some addresses for a day; NaN and UNKNOWN_CITY stand for null."""
+    """Remove or corrupt the places of some addresses for a day; NaN and UNKNOWN_CITY mean null."""
     chance = lots.unit("dirty place", addresses.number, day)
     unknown = chance < _UNKNOWN_SHARE
     no_coordinates = chance < _UNKNOWN_SHARE + _COUNTRY_ONLY_SHARE
@@ -41,7 +41,7 @@ def soil_addresses(addresses: Addresses, day: int, lots: Lots) -> Addresses:
 
 
 def soil_rows(rows: Rows, addresses: Addresses, day: int, lots: Lots) -> Rows:
-    """Turn some strangers into pingers and repeat some rows; the order of time stays."""
+    """Turn some noise addresses into pingers and repeat some rows; rows stay in time order."""
     pinging = addresses.wing == NOISE
     pinging &= lots.unit("pinging", addresses.number, day) < _PINGING_SHARE
     kinds = np.array(ICMP_TYPES, dtype=np.int64)[lots.below(len(ICMP_TYPES), "ping", addresses.number)]

@@ -1,4 +1,4 @@
-"""What each address does on a day: how many rows, to how many sensors, at which targets."""
+"""Behaviour of each address on a day: number of rows, sensors and targets."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 MAX_PROFILE = 4
-_DROP_SHARE = 0.06  # of the members leave out one target of three or more
-_EXTRA_SHARE = 0.06  # of the members show one target more than two or more
-_SWEEP_SHARE = 0.015  # of the noise, once there is enough of it
+_DROP_SHARE = 0.06  # of the members skip one of three or more targets
+_EXTRA_SHARE = 0.06  # of the members with two or more targets probe one more
+_SWEEP_SHARE = 0.015  # of the noise, if there is enough noise
 _LEAST_FOR_SWEEPS = 10
 _ROAMER_SHARE = 0.1  # of the noise
 
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How each address behaves on the day, all arrays (entities,) except `targets`.
+    """The behaviour of each address on the day; all arrays are (entities,) except `targets`.
 
     Attributes:
         rows: Rows of the address.
         sensors: Distinct sensors among them.
         source_port: Lowest source port.
         source_port_span: Number of source ports.
-        shown: Distinct targets, at most `rows`.
-        targets: (entities, MAX_PROFILE + 1) the first `shown` of them; unused for noise.
+        shown: Number of distinct targets, at most `rows`.
+        targets: (entities, MAX_PROFILE + 1), of which the first `shown` count; unused for noise.
     """
 
     rows: Ints
@@ -50,7 +50,7 @@ class Habits:
 
 
 def habits_on(day: int, lots: Lots, wings: list[Wing], addresses: Addresses, mean_rows: float) -> Habits:
-    """The habits of all addresses; `mean_rows` are the rows of an address, about."""
+    """Return the habits of all addresses; `mean_rows` is the approximate number of rows per address."""
     members = int(np.count_nonzero(addresses.wing != NOISE))
     parts = (
         _member_habits(day, lots, wings, addresses.number[:members], addresses.wing[:members]),
@@ -67,7 +67,7 @@ def habits_on(day: int, lots: Lots, wings: list[Wing], addresses: Addresses, mea
 
 
 def _member_habits(day: int, lots: Lots, wings: list[Wing], number: Ints, wing: Ints) -> Habits:
-    """The profile of the campaign, with a target dropped or added now and then."""
+    """Return the profile of each member's campaign, sometimes with a target dropped or added."""
     profiles = [one.profile for one in wings]
     table = np.zeros((len(wings), MAX_PROFILE + 1), dtype=np.int64)
     for index, profile in enumerate(profiles):
@@ -79,28 +79,28 @@ def _member_habits(day: int, lots: Lots, wings: list[Wing], number: Ints, wing: 
     shown, rows, sensors, source_port, span = facts[wing].T
     targets = table[wing]
     fate = lots.unit("fate", number, day)
-    # One of these at most: a target less and another more would be 0.4 and beyond from the profile.
+    # Never both: a dropped and an added target give a distance of 0.4 or more from the profile.
     drop = (fate < _DROP_SHARE) & (shown >= 3)
     extra = (fate > 1 - _EXTRA_SHARE) & (shown >= 2)
     dropped = lots.below(shown, "dropped target", number, day)
     last = targets[np.arange(len(number)), shown - 1]
     targets[drop, dropped[drop]] = last[drop]
     targets[extra, shown[extra]] = random_targets(lots, number[extra], day, 0)
-    # Busy members vary by a tenth; small counts are the tool's habit and stay.
+    # Large counts vary by a tenth; small counts are typical of the tool and do not vary.
     rows = np.rint(rows * (0.9 + 0.2 * lots.unit("busy", number, day))).astype(np.int64)
     shown = shown - drop + extra
     return Habits(np.maximum(rows, shown), sensors, source_port, span, shown, targets)
 
 
 def _noise_habits(day: int, lots: Lots, number: Ints, mean_rows: float) -> Habits:
-    """Scanners on random targets: visitors of one sensor, roamers over most, a few sweeps of many ports.
+    """Return scanners of random targets: visitors of one sensor, roamers over most, a few port sweeps.
 
-    None of them reaches two to four sensors, as campaigns do: visitors fill the range of source ports
-    so densely that they would join the campaigns beside them.
+    None of them reaches two to four sensors as campaigns do, because visitors cover the source ports so
+    densely that they would join neighbouring campaigns.
     """
     count = len(number)
     chance = np.maximum(lots.unit("noise rows", number, day), 1e-6)
-    # By rank, not by chance: the number of sweeps makes the spread that a scaled pipeline divides by.
+    # By rank, not at random, because the number of sweeps determines the spread that scales the features.
     rank = np.argsort(np.argsort(lots.bits("noise kind", number, day), kind="stable"), kind="stable")
     sweeps = rank < (math.ceil(_SWEEP_SHARE * count) if count >= _LEAST_FOR_SWEEPS else 0)
     roams = ~sweeps & (rank < (_SWEEP_SHARE + _ROAMER_SHARE) * count)
@@ -121,12 +121,12 @@ def _noise_habits(day: int, lots: Lots, number: Ints, mean_rows: float) -> Habit
 
 
 def random_targets(lots: Lots, number: Ints, day: int, which: Ints | int) -> Ints:
-    """TCP or UDP at a random port, each address its own; after an address's first also ICMP."""
+    """Return TCP or UDP with a random port for each address; rows after its first may also be ICMP."""
     chance = lots.unit("random protocol", number, day, which)
     protocol = np.digitize(chance, (0.68, 0.88))
     port = 1 + lots.below(TARGET_BASE - 1, "random port", number, day, which)
     types = np.array(ICMP_TYPES, dtype=np.int64)[port % len(ICMP_TYPES)]
-    # Only dirt makes addresses without any port (see dirt.py).
+    # Only dirt creates addresses without ports (see dirt.py).
     protocol = np.where((protocol == ICMP) & (np.asarray(which) == 0), TCP, protocol)
     target: Ints = protocol * TARGET_BASE + np.where(protocol == ICMP, types, port)
     return target

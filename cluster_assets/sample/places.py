@@ -1,4 +1,4 @@
-"""Where addresses are: cities with a few localities each, as geolocation databases know them."""
+"""Locations of addresses: cities with a few localities each, as in geolocation databases."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 EARTH_RADIUS_KM = 6371.0088
 CITY_RADIUS_KM = 20.0
 LOCALITIES = 24
-DECIMALS = 4  # of a degree, about 11 m: what geolocation databases publish
+DECIMALS = 4  # of a degree, about 11 m: the precision of geolocation databases
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class City:
     longitude: float
 
 
-# More than 250 km apart, so that no two make one cluster. The first six go to the first three slots:
-# two of them lie on the antimeridian and one around the pole, so that every sample has them.
+# More than 250 km apart, so that no two form one cluster. The first six belong to the first three slots: two
+# lie on the antimeridian and one at the pole, so that every sample has these cases.
 CITIES = (
     City("Shanghai", "CN", "China", "Shanghai Shi", 31.2222, 121.4581),
     City("Amsterdam", "NL", "Netherlands", "North Holland", 52.3740, 4.8897),
@@ -87,7 +87,7 @@ CITIES = (
 
 
 def locality_coordinates(lots: Lots) -> NDArray[np.float64]:
-    """Coordinates of all localities.
+    """Return the coordinates of all localities.
 
     Returns:
         (cities * LOCALITIES, 2) degrees, latitude and longitude, row `city * LOCALITIES + locality`:
@@ -97,7 +97,7 @@ def locality_coordinates(lots: Lots) -> NDArray[np.float64]:
     centre = np.radians(np.repeat(_city_coordinates(), LOCALITIES, axis=0))
     arc = CITY_RADIUS_KM / EARTH_RADIUS_KM * np.sqrt(lots.unit("locality distance", number))
     bearing = 2 * math.pi * lots.unit("locality bearing", number)
-    # Destination point on the sphere, which also holds at the pole and across the antimeridian.
+    # The formula of the destination point on a sphere also holds at the pole and across the antimeridian.
     sine = np.sin(centre[:, 0]) * np.cos(arc) + np.cos(centre[:, 0]) * np.sin(arc) * np.cos(bearing)
     latitude = np.arcsin(np.clip(sine, -1.0, 1.0))
     turn = np.arctan2(
@@ -109,15 +109,15 @@ def locality_coordinates(lots: Lots) -> NDArray[np.float64]:
 
 
 def anywhere(lots: Lots, address: NDArray[np.int64]) -> NDArray[np.float64]:
-    """One point per address, (n, 2) degrees, uniform over the globe (equal area, not equal angle)."""
+    """Return one point per address, (n, 2) degrees, uniform by area over the globe."""
     latitude = np.degrees(np.arcsin(2.0 * lots.unit("noise latitude", address) - 1.0))
     longitude = 360.0 * lots.unit("noise longitude", address) - 180.0
     return np.round(np.column_stack([latitude, longitude]), DECIMALS)
 
 
 def nearest_city(coordinates: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Number of the city nearest to each point, (n,) from (n, 2) degrees."""
-    # On the unit sphere the nearest point is the one with the largest scalar product.
+    """Return the number of the city nearest to each point, (n,) from (n, 2) degrees."""
+    # On the unit sphere, the nearest point has the largest scalar product.
     closeness = _unit_vectors(coordinates) @ _unit_vectors(_city_coordinates()).T
     nearest: NDArray[np.int64] = np.argmax(closeness, axis=1)
     return nearest
@@ -129,7 +129,7 @@ def _city_coordinates() -> NDArray[np.float64]:
 
 
 def _unit_vectors(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n, 3) vectors of (n, 2) degrees."""
+    """Convert (n, 2) degrees to (n, 3) unit vectors."""
     latitude, longitude = np.radians(coordinates).T
     flat = np.cos(latitude)
     return np.column_stack([flat * np.cos(longitude), flat * np.sin(longitude), np.sin(latitude)])

@@ -1,4 +1,4 @@
-"""How the addresses of a campaign behave: what they probe, how often, from which port, on which sensors."""
+"""Behaviour of a campaign's addresses: what they probe, how often, from which port, on which sensors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TCP, UDP, ICMP = range(3)
 ICMP_TYPES = (8, 8, 8, 8, 8, 8, 8, 3, 0, 11)  # shares as on the honeypots: mostly echo requests
 TARGET_BASE = 1 << 16
 
-# Any campaign of three or more targets may probe these; sharing one target of three joins nothing at 0.4.
+# Any campaign with three or more targets may probe these: one shared target of three joins nothing at 0.4.
 _COMMON = tuple(TCP * TARGET_BASE + port for port in (22, 23, 80, 445))
 _TCP_SERVICES = (
     *(21, 25, 110, 135, 139, 443, 1080, 1433, 1521, 1723, 2222, 2323, 3000, 3128, 3306, 3389, 4899),
@@ -30,16 +30,16 @@ _SERVICES = tuple(
     [TCP * TARGET_BASE + port for port in _TCP_SERVICES]
     + [UDP * TARGET_BASE + port for port in _UDP_SERVICES]
 )
-_HIGH_PORT = 10_000  # services end below
+_HIGH_PORT = 10_000  # services are below this port
 _HIGH_PORTS = 55_000
-_STRIDE = 40_009  # prime to 2 * _HIGH_PORTS, so that a walk meets no target twice
+_STRIDE = 40_009  # coprime to 2 * _HIGH_PORTS, so that a walk visits no target twice
 
-_SIGNATURE = 3  # targets no other living campaign has
+_SIGNATURE = 3  # targets that no other active campaign has
 _PROFILE_SIZES = (1, 1, 2, 2, 2, 3, 3, 3, 4, 4)
 _SENSOR_LEVELS = (2, 3, 4)
 _SOURCE_PORT_LEVELS = 11
 _SOURCE_PORT_STEP = 5_900
-_SOURCE_PORT_SPANS = (1, 60, 120)  # a fixed source port, as of many tools, or a narrow range
+_SOURCE_PORT_SPANS = (1, 60, 120)  # a fixed source port, as many tools use, or a narrow range
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,9 @@ class Profile:
     """The behaviour of one campaign.
 
     Attributes:
-        targets: What it probes, each `protocol * TARGET_BASE + port`.
-        rows: Rows of a member on a day, before extras.
-        sensors: Distinct sensors a member reaches.
+        targets: Targets it probes, each `protocol * TARGET_BASE + port`.
+        rows: Rows of a member per day, before extras.
+        sensors: Distinct sensors that a member reaches.
         source_port: Lowest source port.
         source_port_span: Number of source ports from there.
     """
@@ -62,17 +62,17 @@ class Profile:
 
     @property
     def behaviour(self) -> str:
-        """What tells the aggregates of its members from those of most other campaigns."""
+        """The traits that distinguish its members' aggregates from those of most other campaigns."""
         return f"source port {self.source_port}, {self.sensors} sensors"
 
 
 class Profiles:
-    """Profiles of a world: the same targets for no two campaigns that live at the same time.
+    """Profiles of a world: no two campaigns have the same targets at the same time.
 
     Args:
-        lots: The draws of the world.
-        slots: Number of slots that tell stories (see campaigns.py).
-        rows_per_entity: Mean rows of an address, about.
+        lots: The random draws of the world.
+        slots: Number of slots with stories (see campaigns.py).
+        rows_per_entity: Approximate mean of rows per address.
     """
 
     def __init__(self, lots: Lots, slots: int, rows_per_entity: float) -> None:
@@ -81,11 +81,11 @@ class Profiles:
         self._rows = rows_per_entity
 
     def of(self, slot: int, cycle: int, letter: int) -> Profile:
-        """Profile of campaign `letter` (0 or 1) in the story that `slot` tells in `cycle`."""
+        """Return the profile of campaign `letter` (0 or 1) in the story of `slot` in `cycle`."""
         draw = (slot, cycle, letter)
         sizes = [size for size in _PROFILE_SIZES if size <= math.ceil(self._rows)]
         size = sizes[self._lots.one_below(len(sizes), "profile size", *draw)]
-        # Neighbours in time of the same slot differ too: odd and even cycles have their own blocks.
+        # Consecutive stories of a slot differ too: odd and even cycles have their own blocks.
         block = ((cycle % 2) * 2 + letter) * self._slots + slot
         signature = [self._signature_target(block + part * 4 * self._slots) for part in range(_SIGNATURE)]
         if size > 2:
@@ -107,13 +107,13 @@ class Profiles:
 
     @cached_property
     def _services(self) -> NDArray[np.int64]:
-        """The known services in the order this world hands them out."""
+        """Return the known services in the order in which this world assigns them."""
         known = np.array(_SERVICES, dtype=np.int64)
         order: NDArray[np.int64] = np.argsort(self._lots.bits("service order", known), kind="stable")
         return known[order]
 
     def _signature_target(self, number: int) -> int:
-        """A target for each number, no two alike: services first, then a walk over the high ports."""
+        """Return a distinct target for each number: services first, then a walk over the high ports."""
         if number < len(_SERVICES):
             return int(self._services[number])
         start = self._lots.one_below(2 * _HIGH_PORTS, "high port start")

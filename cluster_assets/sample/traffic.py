@@ -1,4 +1,4 @@
-"""The rows that the sensors write about one day."""
+"""The rows that the sensors record on one day."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ SENSORS = (
 )
 MINUTES_A_DAY = 1440
 _BURST_MINUTES = 90
+_BLOCK = 1 << 16  # addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Rows:
         entity: Index into the day's addresses.
         sensor: Index into SENSORS.
         target: `protocol * TARGET_BASE + port`, for ICMP the type in place of the port.
-        source_port: 0..65535, of no meaning for ICMP.
+        source_port: 0..65535, meaningless for ICMP.
     """
 
     minute: Ints
@@ -50,7 +51,7 @@ class Rows:
     source_port: Ints
 
     def take(self, index: Ints) -> Rows:
-        """The rows at these indices, which may repeat."""
+        """Return the rows at these indices, which may repeat."""
         return Rows(
             self.minute[index],
             self.entity[index],
@@ -61,28 +62,44 @@ class Rows:
 
 
 def rows_on(date: dt.date, lots: Lots, wings: list[Wing], addresses: Addresses, config: SampleConfig) -> Rows:
-    """All rows of a day in the order of time."""
-    day = date.toordinal()
-    habits = habits_on(day, lots, wings, addresses, config.rows_per_entity)
-    entity = np.repeat(np.arange(len(habits.rows)), habits.rows)
-    turn = np.arange(len(entity)) - np.repeat(np.cumsum(habits.rows) - habits.rows, habits.rows)
+    """Return all rows of a day in time order."""
+    habits = habits_on(date.toordinal(), lots, wings, addresses, config.rows_per_entity)
+    # In blocks, because a row takes many times the memory of its result while it is being drawn.
+    blocks = [
+        _rows_of(date.toordinal(), lots, addresses, habits, slice(start, start + _BLOCK))
+        for start in range(0, len(habits.rows), _BLOCK)
+    ]
+    rows = Rows(*(np.concatenate(columns) for columns in zip(*map(_columns, blocks), strict=True)))
+    del blocks, habits
+    return rows.take(np.argsort(rows.minute, kind="stable"))
+
+
+def _rows_of(day: int, lots: Lots, addresses: Addresses, habits: Habits, block: slice) -> Rows:
+    """Return the rows of a block of addresses, address by address, in small integers."""
+    counts = habits.rows[block]
+    entity = np.repeat(np.arange(len(habits.rows))[block], counts)
+    turn = np.arange(len(entity)) - np.repeat(np.cumsum(counts) - counts, counts)
     number = addresses.number[entity]
-    start = lots.below(MINUTES_A_DAY, "burst", addresses.number, day)
-    minute = (start[entity] + lots.below(_BURST_MINUTES, "minute", number, day, turn)) % MINUTES_A_DAY
-    first_sensor = lots.below(len(SENSORS), "sensor", addresses.number, day)
+    start = np.repeat(lots.below(MINUTES_A_DAY, "burst", addresses.number[block], day), counts)
+    first_sensor = np.repeat(lots.below(len(SENSORS), "sensor", addresses.number[block], day), counts)
+    minute = (start + lots.below(_BURST_MINUTES, "minute", number, day, turn)) % MINUTES_A_DAY
     span = habits.source_port_span[entity]
-    rows = Rows(
-        minute=minute,
-        entity=entity,
-        sensor=(first_sensor[entity] + turn % habits.sensors[entity]) % len(SENSORS),
-        target=_targets(day, lots, addresses, habits, entity, turn),
-        source_port=habits.source_port[entity] + lots.below(span, "source port", number, day, turn),
+    source_port = habits.source_port[entity] + lots.below(span, "source port", number, day, turn)
+    return Rows(
+        minute=minute.astype(np.int16),
+        entity=entity.astype(np.int32),
+        sensor=((first_sensor + turn % habits.sensors[entity]) % len(SENSORS)).astype(np.int8),
+        target=_targets(day, lots, addresses, habits, entity, turn).astype(np.int32),
+        source_port=source_port.astype(np.int32),
     )
-    return rows.take(np.argsort(minute.astype(np.int16), kind="stable"))
+
+
+def _columns(rows: Rows) -> tuple[Ints, ...]:
+    return rows.minute, rows.entity, rows.sensor, rows.target, rows.source_port
 
 
 def _targets(day: int, lots: Lots, addresses: Addresses, habits: Habits, entity: Ints, turn: Ints) -> Ints:
-    """Each row's target: the shown ones in turn, so that all of them appear."""
+    """Return the target of each row; each address cycles through its targets, so that all of them appear."""
     which = turn % habits.shown[entity]
     noise = addresses.wing[entity] == NOISE
     target: Ints = habits.targets[entity, np.minimum(which, MAX_PROFILE)]

@@ -1,4 +1,4 @@
-"""The truth about a day: which address is whose, and what happened to the campaigns."""
+"""The ground truth of a day: the campaign of each address, and what happened to the campaigns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def membership(wings: list[Wing], addresses: Addresses) -> pd.DataFrame:
-    """Who is whose, one row per member (noise is absent).
+    """Return the campaign of each member, one row per member, without noise.
 
     Returns:
         Columns address (a number), campaign, place, behaviour, event, previous_campaign.
@@ -39,7 +39,7 @@ def membership(wings: list[Wing], addresses: Addresses) -> pd.DataFrame:
 
 
 def events(date: dt.date, world: World, wings: list[Wing], addresses: Addresses) -> pd.DataFrame:
-    """What happened, one row per campaign and predecessor; a campaign that is born has none.
+    """Return the events, one row per campaign and predecessor; a new campaign has no predecessor.
 
     Returns:
         Columns campaign, event, previous_campaign, members (of the campaign, today).

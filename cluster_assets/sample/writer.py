@@ -1,4 +1,4 @@
-"""Days as Parquet files: byte-identical for the same configuration, whole or not there at all."""
+"""Days as Parquet files: byte-identical for the same configuration, and written atomically."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cluster_assets.domain.partitions import Day
+    from cluster_assets.domain.days import Day
     from cluster_assets.sample.addresses import Addresses
     from cluster_assets.sample.config import SampleConfig
     from cluster_assets.sample.traffic import Rows
 
 _THREADS = 2
-# Addresses become text while they stream into the file, so no string is made or kept in Python.
+# Addresses become text while streaming into the file, so that Python never holds the strings.
 _ADDRESS_TEXT = "concat_ws('.', address >> 24, (address >> 16) & 255, (address >> 8) & 255, address & 255)"
 _ROWS_SQL = f"""
     select event_time::timestamp as event_time, sensor::varchar as sensor, {_ADDRESS_TEXT} as src_ip,
@@ -56,24 +56,21 @@ _EVENTS_SQL = """
 
 
 def write_sample(config: SampleConfig, on_day: Callable[[Path], None] | None = None) -> SampleReport:
-    """Write `honeypot_<day>.parquet` for each day, and what is true about it into `truth/`.
+    """Write `honeypot_<day>.parquet` for each day, and its ground truth into `truth/`.
 
-    The day files have the columns of the honeypot data of 2013, sorted by event_time. For each there are
-    `truth/campaigns_<day>.parquet` (entity, campaign, place, behaviour, event, previous_campaign; members
-    only, all others are noise) and `truth/events_<day>.parquet` (campaign, event, previous_campaign,
-    members), where a campaign that is gone since the day before has its row too. The sample is a window
-    of its world, so on its first day most campaigns `continue` from a day that was not written.
-    A file of an earlier sample is replaced.
+    The day files have the columns of the honeypot data of 2013, sorted by event_time. Each has
+    `truth/campaigns_<day>.parquet` (entity, campaign, place, behaviour, event, previous_campaign; only
+    members, all other addresses are noise) and `truth/events_<day>.parquet` (campaign, event,
+    previous_campaign, members), which includes campaigns that ended the day before. The sample is a window
+    of its world, so on its first day most campaigns `continue` from a day that was not written. Files of
+    earlier samples are replaced.
 
     Args:
-        config: Which sample.
+        config: The sample.
         on_day: Called with each day file when it is complete.
 
-    Returns:
-        What was written.
-
     Raises:
-        SpecError: The output folder cannot be made, or a file in it cannot be written.
+        SpecError: The output folder cannot be created, or a file in it cannot be written.
     """
     started = time.perf_counter()
     truth = config.output / "truth"
@@ -97,12 +94,12 @@ def write_sample(config: SampleConfig, on_day: Callable[[Path], None] | None = N
 def _write_day(
     config: SampleConfig, world: World, day: Day, path: Path, connection: duckdb.DuckDBPyConnection
 ) -> int:
-    """Write the files of one day, the rows last; returns their number."""
+    """Write the files of one day, the rows last, and return the number of rows."""
     wings = world.wings_on(day.date)
     addresses = addresses_on(day.date, world, wings, config.entities)
     truth = config.output / "truth"
-    members = membership(wings, addresses)
-    _write(connection, members, _MEMBERSHIP_SQL, truth / f"campaigns_{day}.parquet")
+    # Frames have no names here, so that each is freed before the next one is made.
+    _write(connection, membership(wings, addresses), _MEMBERSHIP_SQL, truth / f"campaigns_{day}.parquet")
     happened = events(day.date, world, wings, addresses)
     _write(connection, happened, _EVENTS_SQL, truth / f"events_{day}.parquet")
     rows = rows_on(day.date, world.lots, wings, addresses, config)
@@ -115,11 +112,11 @@ def _write_day(
 
 
 def _frame_of(day: Day, rows: Rows, addresses: Addresses) -> pd.DataFrame:
-    """The rows of a day, -1 for null whole numbers, NaN for null coordinates, strings as categories."""
+    """Return a day's rows: -1 for null integers, NaN for null coordinates, strings as categories."""
     protocol, port = np.divmod(rows.target, TARGET_BASE)
     ping = protocol == ICMP
     city = addresses.city.astype(np.int8)
-    # Databases know the region of a campaign's city; a stranger in the open country has none.
+    # Geolocation databases have a region for the cities of campaigns, but none for noise elsewhere.
     region_city = np.where(addresses.wing == NOISE, -1, city).astype(np.int8)
     minutes = rows.minute.astype("timedelta64[m]").astype("timedelta64[us]")
     return pd.DataFrame(
@@ -142,15 +139,15 @@ def _frame_of(day: Day, rows: Rows, addresses: Addresses) -> pd.DataFrame:
 
 
 def _categories(codes: NDArray[np.integer], names: Sequence[str | None]) -> pd.Categorical[str]:
-    """Text without a string per row; code -1 and the name None are null, repeated names are one."""
+    """Return a text column without one string per row; the code -1 and the name None are null."""
     distinct = sorted({name for name in names if name is not None})
     table = np.array([-1 if name is None else distinct.index(name) for name in names] + [-1], dtype=np.int8)
     return pd.Categorical.from_codes(table[codes], categories=pd.Index(distinct))
 
 
 def _write(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame, sql: str, path: Path) -> None:
-    """Run a query over `frame` into a Parquet file that appears complete or not at all."""
-    # The ending keeps a half-written file out of every *.parquet glob.
+    """Write the result of a query over `frame` to a Parquet file atomically."""
+    # This suffix prevents a *.parquet glob from matching a partial file.
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     target = str(partial).replace("'", "''")
     connection.register("frame", frame)
@@ -168,5 +165,5 @@ def _unwritable(path: Path, error: Exception) -> SpecError:
     return SpecError(
         f"the sample cannot be written: {error}",
         where=str(path),
-        remedy="name a folder that may be made and written, on a disk with room",
+        remedy="choose a folder that can be created and written to, on a disk with free space",
     )

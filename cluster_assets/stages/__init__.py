@@ -1,1 +1,1 @@
-"""The way of the data, without Dagster: raw -> points -> candidates -> clusters."""
+"""The way of the data, without Dagster: raw, points, candidates, clusters, lineage, profiles, report."""

@@ -1,4 +1,4 @@
-"""`python -m deploy.layer`: fetch, leave out, check, trim, compile, zip, measure, try."""
+"""`python -m deploy.layer`: install, compile, zip, measure, test."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import hashlib
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from deploy.layer.build import Built, build_function, build_layer
+from deploy.layer.build import MIB, build_function, build_layer, check_size
 from deploy.layer.errors import LayerError
-from deploy.layer.interpreter import DEFAULT_PYTHON, find_interpreter
+from deploy.layer.functions import FUNCTIONS
+from deploy.layer.interpreter import PYTHON, find_interpreter
 from deploy.layer.kernels import build_kernels
-from deploy.layer.lockfile import read_lock
 from deploy.layer.processors import PROCESSORS
-from deploy.layer.sizes import check_size, size_table, total
 from deploy.layer.trial import runs_here, try_archives
-from deploy.layer.wheels import fetch_wheels
+
+if TYPE_CHECKING:
+    from deploy.layer.archive import Archive
+    from deploy.layer.functions import Function
 
 _ROOT = Path(__file__).parents[2]
-_MANIFEST_VERSION = 1
 
 
 @click.command()
-@click.option(
-    "--python", default=DEFAULT_PYTHON, show_default=True, help="Minor version of Lambda's runtime."
-)
+@click.argument("function", type=click.Choice(sorted(FUNCTIONS)), default="worker")
 @click.option(
     "--processor",
     "names",
@@ -38,69 +38,59 @@ _MANIFEST_VERSION = 1
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    default=_ROOT / "build" / "layer",
-    help="Folder of the archives and the manifest.",
+    help="Folder of the archives and the manifest; by default where the template expects them.",
 )
-@click.option(
-    "--wheels",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=_ROOT / "build" / "wheels",
-    help="Folder that keeps the wheels between builds.",
-)
-def main(python: str, names: tuple[str, ...], output: Path, wheels: Path) -> None:
-    """Build the Lambda layer and the function archive of the worker from requirements.lock."""
+def main(function: str, names: tuple[str, ...], output: Path | None) -> None:
+    """Build the Lambda layer and the archive of a function from its lock in requirements/."""
     try:
-        build(python, names, output, wheels)
+        build(FUNCTIONS[function], names, output or FUNCTIONS[function].output)
     except LayerError as error:
         click.echo(str(error), err=True)
         sys.exit(1)
 
 
-def build(python: str, names: tuple[str, ...], output: Path, wheels: Path) -> None:
-    """Build everything, then try what this machine can run, then write the manifest.
+def build(function: Function, names: tuple[str, ...], output: Path) -> None:
+    """Build everything, test what this machine can run, and write the manifest.
 
     Args:
-        python: Minor version of Lambda's runtime, such as `3.13`.
-        names: Processors, as Lambda calls them.
+        function: The function.
+        names: Lambda's names of the processors.
         output: Folder to write to.
-        wheels: Folder that keeps the wheels.
 
     Raises:
-        LayerError: A step fails; no manifest is left then, so nothing half-checked is deployed.
+        LayerError: A step failed. There is no manifest then, so nothing unchecked is deployed.
     """
     manifest = output / "manifest.json"
     manifest.unlink(missing_ok=True)
-    interpreter = find_interpreter(python)
-    kernels = build_kernels([PROCESSORS[name] for name in names], wheels.parent / "kernel")
-    function = build_function(
-        _ROOT / "lambda_worker", interpreter, python, output / "function.zip", shared=kernels
-    )
-    layers: dict[str, Built] = {}
+    interpreter = find_interpreter()
+    others = dict(function.others)
+    if function.has_kernel:
+        others |= build_kernels([PROCESSORS[name] for name in names], _ROOT / "build" / "kernel")
+    code = build_function(function.packages, interpreter, output / "function.zip", others)
+    layers: dict[str, Archive] = {}
     for name in names:
         processor = PROCESSORS[name]
-        lock = read_lock(_ROOT / "requirements.lock", processor.marker_environment(python))
-        fetched = fetch_wheels(lock, processor, python, wheels / f"{name}-{python}")
-        layers[name] = layer = build_layer(fetched, processor, interpreter, output / f"layer-{name}.zip")
-        click.echo(size_table(f"layer {name}", layer.packages))
-        click.echo(check_size(total(layer.files), total(function.files), layer.path.name))
-        click.echo(f"{layer.path.name}: {layer.path.stat().st_size / (1 << 20):.1f} MiB zipped")
+        layers[name] = layer = build_layer(
+            processor, interpreter, output / f"layer-{name}.zip", function.lock
+        )
+        click.echo(check_size(layer, code))
+        click.echo(f"{layer.path.name}: {layer.path.stat().st_size / MIB:.1f} MiB zipped")
         if runs_here(processor):
-            click.echo("\n".join(try_archives(layer.path, function.path, interpreter)))
+            click.echo("\n".join(try_archives(layer.path, code.path, interpreter, function.trials)))
         else:
-            click.echo(f"{name}: every shared object checked; imports not tried, this is another processor")
-    write_manifest(manifest, python, layers, function)
-    click.echo(f"function.zip: {function.path.stat().st_size / 1024:.0f} KiB zipped; manifest: {manifest}")
+            click.echo(f"{layer.path.name}: not tried, this machine is of another processor")
+    write_manifest(manifest, function, layers, code)
+    click.echo(f"manifest: {manifest}")
 
 
-def write_manifest(path: Path, python: str, layers: dict[str, Built], function: Built) -> None:
-    """Write what was built, from what, as JSON; equal builds give equal bytes."""
+def write_manifest(path: Path, function: Function, layers: dict[str, Archive], code: Archive) -> None:
+    """Write the built files and their inputs as JSON; equal builds give equal bytes."""
     described = {
-        "version": _MANIFEST_VERSION,
-        "runtime": f"python{python}",
-        "handler": "lambda_worker.handler.handler",
-        "lock_sha256": hashlib.sha256((_ROOT / "requirements.lock").read_bytes()).hexdigest(),
+        "runtime": f"python{PYTHON}",
+        "handler": function.handler,
+        "lock_sha256": hashlib.sha256(function.lock.read_bytes()).hexdigest(),
         "layers": {name: layer.to_json() for name, layer in sorted(layers.items())},
-        "function": function.to_json(),
+        "function": code.to_json(),
     }
     path.write_text(json.dumps(described, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 

@@ -1,155 +1,136 @@
-"""Puts the steps together: wheels to a layer, sources to a function."""
+"""The build steps from locked wheels to a layer and from sources to a function; each works on a folder."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from deploy.layer.archive import contents_digest, is_shared_object, write_archive
-from deploy.layer.bytecode import add_bytecode, replace_sources
-from deploy.layer.contents import leave_out, read_wheel
-from deploy.layer.elf import is_elf, read_shared_object
-from deploy.layer.elf_trim import trim
+from deploy.layer.archive import Archive, write_archive
 from deploy.layer.errors import LayerError
-from deploy.layer.sizes import PackageSize, total
+from deploy.layer.interpreter import PYTHON
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from deploy.layer.processors import Processor
-    from deploy.layer.wheels import Wheel
 
 # Lambda unpacks a layer to /opt and puts /opt/python on the import path; a function goes to /var/task.
-LAYER_FOLDER = "python/"
-LAYER_PREFIX = "/opt/python/"
-FUNCTION_PREFIX = "/var/task/"
-# What a manylinux wheel may expect of any Linux (PEP 600); the rest must be in the layer.
-_SYSTEM_LIBRARIES = {
-    *("libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libz.so.1"),
-    *("libgcc_s.so.1", "libstdc++.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"),
-}
-# Docstrings are a tenth of the bytecode of a scientific package; numpy.ma reads and checks those of numpy.
-_WITH_DOCSTRINGS = {"numpy"}
+_LAYER, _FUNCTION = "/opt", "/var/task"
+# Tests are 28 MiB; files for builds or other systems cannot be imported here.
+_LEFT_OUT = (
+    *("**/tests", "**/test", "scipy/special/_precompute", "sklearn/_build_utils"),
+    "joblib/externals/loky/backend/_win_reduction.py",
+    *("bin", "*.dist-info/RECORD"),  # they contain the path of the Python that ran pip
+)
+MIB = 1 << 20
+# Lambda quota "Deployment package (.zip file archive) size": unzipped, function and layers together.
+LIMIT = 250 * MIB
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
-    """An archive that was built.
-
-    Attributes:
-        path: The zip.
-        files: Its contents.
-        packages: Sizes of its packages, empty for the function.
-        sources: File name and SHA-256 of the wheels it was made of.
-    """
-
-    path: Path
-    files: dict[str, bytes]
-    packages: tuple[PackageSize, ...] = ()
-    sources: tuple[tuple[str, str], ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Its part of the manifest."""
-        described: dict[str, Any] = {
-            "file": self.path.name,
-            "sha256": hashlib.sha256(self.path.read_bytes()).hexdigest(),
-            "contents_sha256": contents_digest(self.files),
-            "bytes": self.path.stat().st_size,
-            "unzipped_bytes": total(self.files),
-            "files": len(self.files),
-        }
-        hashes = dict(self.sources)
-        if self.packages:
-            described["packages"] = [
-                {"name": size.name, "version": size.version, "unzipped_bytes": size.shipped}
-                for size in self.packages
-            ]
-        return described | ({"wheels": hashes} if hashes else {})
-
-
-def build_layer(wheels: Iterable[Wheel], processor: Processor, interpreter: Path, path: Path) -> Built:
+def build_layer(processor: Processor, interpreter: Path, path: Path, lock: Path) -> Archive:
     """Build the layer of one processor.
 
+    It contains bytecode without sources, which would add 25 MiB and only show source lines in tracebacks, and
+    without docstrings, which make the import of scikit-learn a fifth slower.
+
     Args:
-        wheels: Its wheels.
-        processor: The processor.
-        interpreter: Of Lambda's version.
+        processor: The target processor.
+        interpreter: A Python of Lambda's version.
         path: The zip to write.
+        lock: The lock file with hashes.
 
     Raises:
-        LayerError: Two wheels hold the same file, a shared object is broken or lacks a library, or a
-            source does not compile.
+        LayerError: A wheel cannot be installed, or a source does not compile.
     """
-    files: dict[str, bytes] = {}
-    sizes, sources = [], []
-    for wheel in wheels:
-        installed = read_wheel(wheel.path)
-        shipped = trim_shared_objects(leave_out(installed), processor)
-        docstrings = wheel.package.name in _WITH_DOCSTRINGS
-        shipped = replace_sources(shipped, interpreter, LAYER_PREFIX, docstrings)
-        twice = sorted(files.keys() & shipped.keys())
-        if twice:
-            raise LayerError(f"two wheels hold {twice[0]}", where=wheel.path.name)
-        files |= shipped
-        name, version = wheel.package.name, wheel.package.version
-        sizes.append(PackageSize(name, version, total(installed), total(shipped)))
-        sources.append((wheel.path.name, wheel.sha256))
-    check_libraries(files, processor)
-    files = {LAYER_FOLDER + name: content for name, content in files.items()}
-    write_archive(path, files)
-    return Built(path, files, tuple(sizes), tuple(sources))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        packages = folder / "python"
+        _install(lock, processor, packages)
+        for pattern in _LEFT_OUT:
+            for found in list(packages.glob(pattern)):
+                if found.is_dir():
+                    shutil.rmtree(found)
+                else:
+                    found.unlink(missing_ok=True)  # inside a folder that is already removed
+        _compile(folder, interpreter, _LAYER, "-b", "-o", "2", "--invalidation-mode", "unchecked-hash")
+        for source in list(packages.rglob("*.py")):
+            source.unlink()
+        return write_archive(path, folder)
 
 
 def build_function(
-    package: Path, interpreter: Path, python: str, path: Path, shared: Mapping[str, bytes] | None = None
-) -> Built:
-    """Build the function: one package's sources and their bytecode.
+    packages: Sequence[Path], interpreter: Path, path: Path, others: Mapping[str, Path] | None = None
+) -> Archive:
+    """Build a function: the sources of packages and their bytecode.
+
+    Python compares the bytecode with its source on import, so that an edit in Lambda's console takes effect.
 
     Args:
-        package: Folder of the package.
-        interpreter: Of Lambda's version.
-        python: That version, such as `3.13`.
+        packages: Folders of the packages.
+        interpreter: A Python of Lambda's version.
         path: The zip to write.
-        shared: Further files by path, such as shared libraries.
+        others: Shared libraries and other files by their path in the zip.
 
     Raises:
-        LayerError: There is no source, or one does not compile.
+        LayerError: A source does not compile.
     """
-    sources = {str(file.relative_to(package.parent)): file.read_bytes() for file in package.rglob("*.py")}
-    if not sources:
-        raise LayerError("there is no source to ship", where=str(package))
-    files = {**add_bytecode(sources, interpreter, FUNCTION_PREFIX, python), **(shared or {})}
-    write_archive(path, files)
-    return Built(path, files)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for package in packages:
+            for source in package.rglob("*.py"):
+                _copy(source, folder / source.relative_to(package.parent))
+        _compile(folder, interpreter, _FUNCTION, "--invalidation-mode", "checked-hash")
+        for name, other in (others or {}).items():
+            _copy(other, folder / name)
+        return write_archive(path, folder)
 
 
-def trim_shared_objects(files: Mapping[str, bytes], processor: Processor) -> dict[str, bytes]:
-    """The files, each shared object checked and without symbols and debug data.
+def check_size(layer: Archive, function: Archive) -> str:
+    """Check and report the total unzipped size of a layer and the function.
 
     Raises:
-        ElfError: One is broken or of another processor.
+        LayerError: The size exceeds the limit of Lambda.
     """
-    return {
-        path: trim(content, path, processor.elf_machine)
-        if is_shared_object(path) or is_elf(content)
-        else content
-        for path, content in files.items()
-    }
+    size = layer.unzipped + function.unzipped
+    described = f"{layer.path.name} and {function.path.name}: {size / MIB:.1f} of {LIMIT // MIB} MiB unzipped"
+    if size > LIMIT:
+        raise LayerError(
+            described, remedy=f"leave out more in {Path(__file__).name} or ship a container image"
+        )
+    return described
 
 
-def check_libraries(files: Mapping[str, bytes], processor: Processor) -> None:
-    """Check that each library a shared object is linked to is in the layer or in every Linux.
+def _install(lock: Path, processor: Processor, folder: Path) -> None:
+    """Install exactly the locked wheels for Lambda's Python, independent of the Python that runs pip."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), "--no-compile"]
+    command += ["--require-hashes", "--no-deps", "--only-binary=:all:", "--implementation", "cp"]
+    # pip compares a wheel's Requires-Python with the Python that runs pip, not with the requested one.
+    command += ["--python-version", PYTHON, "--ignore-requires-python", "-r", str(lock)]
+    command += [argument for tag in processor.platforms for argument in ("--platform", tag)]
+    run_command(command, f"pip cannot install the wheels of {processor.name}")
+
+
+def _compile(folder: Path, interpreter: Path, prefix: str, *options: str) -> None:
+    """Compile every source; tracebacks show its path below the prefix, where Lambda unpacks it."""
+    command = [str(interpreter), "-I", "-W", "ignore", "-m", "compileall", "-q", "-j", "0", *options]
+    run_command([*command, "-s", str(folder), "-p", prefix, str(folder)], "a source does not compile")
+
+
+def run_command(command: list[str], failure: str) -> None:
+    """Run a tool and include its output in the error.
 
     Raises:
-        LayerError: One is in neither, so an import would fail.
+        LayerError: It fails.
     """
-    present = {PurePosixPath(path).name for path in files} | _SYSTEM_LIBRARIES
-    for path, content in files.items():
-        if is_elf(content):
-            needed = read_shared_object(content, path, processor.elf_machine).needed
-            absent = sorted(set(needed) - present)
-            if absent:
-                raise LayerError(f"nothing brings {', '.join(absent)}", where=path)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our arguments
+    if done.returncode:
+        raise LayerError(f"{failure}:\n{(done.stdout + done.stderr).strip()[-2000:]}", where=command[0])
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)

@@ -1,4 +1,4 @@
-"""What can be wrong while a layer is built."""
+"""Errors while building a layer."""
 
 from __future__ import annotations
 
@@ -6,8 +6,4 @@ from cluster_assets.domain.errors import ClusterAssetsError
 
 
 class LayerError(ClusterAssetsError):
-    """The layer cannot be built, or what was built must not be used."""
-
-
-class ElfError(LayerError):
-    """A shared object is truncated, of another processor, or not what the dynamic loader expects."""
+    """The layer cannot be built, or the result must not be used."""

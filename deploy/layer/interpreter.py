@@ -1,9 +1,8 @@
-"""Finds the Python that compiles and tries the layer: the same minor version as Lambda's runtime."""
+"""Finds the Python that compiles and tests the layer: the same minor version as Lambda's runtime."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,50 +10,40 @@ from pathlib import Path
 from deploy.layer.errors import LayerError
 
 VARIABLE = "LAYER_PYTHON"
-# Bytecode is of one minor version. 3.13 is the newest Lambda runtime for which every wheel of the lock and an
-# interpreter of the development machines exist; `--python` takes another.
-DEFAULT_PYTHON = "3.13"
-_HOMES = (
-    "~/.pyenv/versions/{python}*/bin/python{python}",
-    "~/.local/share/uv/python/*{python}*/bin/python{python}",
-)
-_REPORT = "import sys; print('%d.%d' % sys.version_info[:2], sys.implementation.name)"
+# The newest Lambda runtime for which every locked wheel exists. The Makefile reads it from this line.
+PYTHON = "3.13"
+_REPORT = "import sys; print('%d.%d' % sys.version_info[:2], sys.implementation.name, sys.executable)"
 
 
-def find_interpreter(python: str) -> Path:
-    """The first interpreter of a version: `LAYER_PYTHON`, this one, the search path, pyenv's, uv's.
+def find_interpreter(python: str = PYTHON) -> Path:
+    """Return the interpreter named by `LAYER_PYTHON`; by default this one or one on the search path.
 
     Args:
-        python: The minor version, such as `3.13`.
+        python: The required minor version.
 
     Raises:
-        LayerError: There is none, or `LAYER_PYTHON` is of another version.
+        LayerError: None of them is CPython of that version.
     """
     named = os.environ.get(VARIABLE)
-    if named:
-        if not _is_version(named, python):
-            raise LayerError(f"{VARIABLE} is not CPython {python}: {named}", remedy=f"name a python{python}")
-        return Path(named)
-    candidates = [sys.executable, shutil.which(f"python{python}")]
-    for pattern in _HOMES:
-        path = Path(pattern.format(python=python)).expanduser()
-        candidates += [
-            str(found) for found in sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
-        ]
+    candidates = (named,) if named else (sys.executable, f"python{python}")
     for candidate in candidates:
-        if candidate and _is_version(candidate, python):
-            return Path(candidate)
+        version, _, executable = _report(candidate, python).partition(" cpython ")
+        if version == python:
+            return Path(executable)
     raise LayerError(
-        f"there is no CPython {python} on this machine, and bytecode is of one minor version",
+        f"{' and '.join(candidates)} are not CPython {python}, and bytecode is of one minor version",
         remedy=f"install it (pyenv install {python}, uv python install {python}) or set {VARIABLE}",
     )
 
 
-def _is_version(executable: str, python: str) -> bool:
-    """Asked of the interpreter itself: a pyenv shim exists for versions that it then refuses."""
+def _report(executable: str, python: str) -> str:
+    # A pyenv shim runs the version in this variable; other interpreters ignore it.
+    environment = os.environ | {"PYENV_VERSION": python}
     command = [executable, "-I", "-S", "-c", _REPORT]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+        done = subprocess.run(  # noqa: S603 - an interpreter of the search path or of the environment
+            command, env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
     except OSError:
-        return False
-    return done.returncode == 0 and done.stdout.split() == [python, "cpython"]
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,15 +1,13 @@
-"""Unpacks the archives that were built and imports them as Lambda would."""
+"""Unpacks the built archives and imports them as Lambda would."""
 
 from __future__ import annotations
 
 import json
 import platform
-import re
 import subprocess
 import sys
 import tempfile
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -17,44 +15,13 @@ from typing import TYPE_CHECKING, Any
 from deploy.layer.errors import LayerError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from deploy.layer.processors import Processor
 
 _PROGRAM = Path(__file__).with_name("trial_program.py")
 _RUNS = 5
-GOALS = {"forest": 0.3, "sklearn": 1.3}  # seconds of importing, in a fresh process
-_IMPORT_TIME = re.compile(r"^import time: +(\d+) \| +\d+ \|( *)(\S+)", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class ImportTimes:
-    """What one import took in fresh processes.
-
-    Attributes:
-        path: Which path of the worker.
-        processor: Seconds of the processor, one a process. The goal is about these: with nothing else to do
-            the clock shows the same, and on a busy machine several times as much.
-        clock: Seconds by the clock.
-        importtime: Seconds that `-X importtime` adds up to.
-        modules: Modules imported.
-    """
-
-    path: str
-    processor: tuple[float, ...]
-    clock: tuple[float, ...]
-    importtime: float
-    modules: int
-
-    def __str__(self) -> str:
-        """One line: medians and least values against the goal."""
-        goal = GOALS[self.path]
-        verdict = "met" if median(self.processor) <= goal else "missed"
-        return (
-            f"import of the {self.path} path, {self.modules} modules, {len(self.clock)} processes: "
-            f"processor median {median(self.processor):.3f} s (least {min(self.processor):.3f}), "
-            f"goal {goal} s: {verdict}; "
-            f"clock median {median(self.clock):.3f} s (least {min(self.clock):.3f}); "
-            f"-X importtime {self.importtime:.3f} s"
-        )
+GOALS = {"forest": 0.3, "sklearn": 1.3, "serving": 0.3}  # CPU seconds for importing, in a fresh process
 
 
 def runs_here(processor: Processor) -> bool:
@@ -62,16 +29,17 @@ def runs_here(processor: Processor) -> bool:
     return sys.platform == "linux" and platform.machine() == processor.machine
 
 
-def try_archives(layer: Path, function: Path, interpreter: Path) -> list[str]:
-    """Import and run what two archives hold, with nothing else on the import path.
+def try_archives(layer: Path, function: Path, interpreter: Path, trials: Sequence[str]) -> list[str]:
+    """Import and run the contents of two archives, with nothing else on the import path.
 
     Args:
         layer: The layer for this machine's processor.
         function: The function.
-        interpreter: Of Lambda's version.
+        interpreter: A Python of Lambda's version.
+        trials: What to try, see `trial_program`.
 
     Returns:
-        Lines for people: import times, and how many modules import.
+        Report lines: import times and the number of imported modules.
 
     Raises:
         LayerError: A module fails, a result is wrong, or the forest path imports something heavy.
@@ -82,37 +50,47 @@ def try_archives(layer: Path, function: Path, interpreter: Path) -> list[str]:
                 packed.extractall(Path(folder) / name)
         paths = [f"{folder}/task", f"{folder}/opt/python"]
         lines = []
-        for path in GOALS:
-            runs = [run_trial(path, paths, interpreter)[0] for _ in range(_RUNS)]
-            _, report = run_trial(path, paths, interpreter, "-X", "importtime")
-            selfs = [int(found[0]) for found in _IMPORT_TIME.findall(report)]
-            processor, clock = zip(*(run["times"] for run in runs), strict=True)
-            lines.append(str(ImportTimes(path, processor, clock, sum(selfs) / 1e6, len(selfs))))
-        found, _ = run_trial("modules", paths, interpreter)
-        absent = ", ".join(sorted(set(found["optional"].values())))
-        lines.append(
-            f"{found['modules'] - len(found['optional'])} of {found['modules']} modules import; "
-            f"the others want packages nobody ships here: {absent}"
-        )
+        for trial in trials:
+            if trial == "modules":
+                lines.append(_imported_modules(run_trial(trial, paths, interpreter)))
+                continue
+            seconds = [run_trial(trial, paths, interpreter)["seconds"] for _ in range(_RUNS)]
+            lines.append(import_times(trial, seconds))
         return lines
 
 
-def run_trial(trial: str, paths: list[str], interpreter: Path, *options: str) -> tuple[dict[str, Any], str]:
-    """Run one trial in a process of its own.
+def _imported_modules(found: dict[str, Any]) -> str:
+    absent = ", ".join(sorted(set(found["optional"].values())))
+    return (
+        f"{found['modules'] - len(found['optional'])} of {found['modules']} modules import; "
+        f"the others need packages that are not shipped: {absent}"
+    )
+
+
+def import_times(path: str, seconds: list[float]) -> str:
+    """Return one line with the CPU seconds of an import in fresh processes and the goal."""
+    verdict = "met" if median(seconds) <= GOALS[path] else "missed"
+    return (
+        f"import of the {path} path, {len(seconds)} processes: processor median {median(seconds):.3f} s "
+        f"(least {min(seconds):.3f}), goal {GOALS[path]} s: {verdict}"
+    )
+
+
+def run_trial(trial: str, paths: list[str], interpreter: Path) -> dict[str, Any]:
+    """Run one trial in a separate process.
 
     Args:
-        trial: `forest`, `sklearn` or `modules`, see `trial_program`.
-        paths: Folders that make up the import path.
-        interpreter: Of Lambda's version.
-        options: Further options of the interpreter.
+        trial: Its name in `trial_program`.
+        paths: Folders of the import path.
+        interpreter: A Python of Lambda's version.
 
     Returns:
-        What the trial found, and its standard error.
+        The results of the trial.
 
     Raises:
-        LayerError: It failed or found something wrong.
+        LayerError: The trial failed or found an error.
     """
-    command = [str(interpreter), "-I", "-S", "-B", *options, str(_PROGRAM), trial, *paths]
+    command = [str(interpreter), "-I", "-S", "-B", str(_PROGRAM), trial, *paths]
     done = subprocess.run(  # noqa: S603 - our program
         command, env={"OPENBLAS_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
     )
@@ -122,5 +100,5 @@ def run_trial(trial: str, paths: list[str], interpreter: Path, *options: str) ->
     if found["wrong"]:
         raise LayerError(f"the {trial} trial found:\n  " + "\n  ".join(found["wrong"][:40]))
     if found.get("heavy"):
-        raise LayerError(f"the forest path imports {', '.join(found['heavy'])}", remedy="import it lazily")
-    return found, done.stderr
+        raise LayerError(f"the {trial} path imports {', '.join(found['heavy'])}", remedy="import it lazily")
+    return found

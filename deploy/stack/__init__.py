@@ -1,1 +1,1 @@
-"""The deployed stack: its settings, its protection, and its end."""
+"""The deployed stack: its settings, protection and removal."""

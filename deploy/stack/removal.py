@@ -1,7 +1,7 @@
-"""The end of a stack: never by accident, and never half.
+"""Removal of a stack: never by accident, and never partial.
 
-Days are published as objects of the warehouse bucket and partitions of the Glue database; both go with the
-stack. So it stays while there are any, unless their deletion was asked for.
+Days are published as objects in the warehouse bucket and partitions in the Glue database, which the stack
+owns. So a stack with published days is removed only if the deletion of data was requested.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from deploy.stack.stacks import StackError, asked, find_stack, stack_name, unprotect
+from deploy.stack.stacks import StackError, asked, find_stack, unprotect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cluster_assets.aws.clients import AwsAccount
+    from cluster_assets.backends.aws.clients import AwsAccount
+    from deploy.stack.stacks import StackId
 
 _POLL_S = 5.0
 _LONGEST_S = 1800.0
@@ -23,30 +24,30 @@ _LONGEST_S = 1800.0
 
 def destroy(
     account: AwsAccount,
-    environment: str,
+    doomed: StackId,
     *,
     delete_data: bool = False,
     confirmed: str = "",
     tell: Callable[[str], None] = print,
 ) -> None:
-    """Remove a stack and its queues of arrivals.
+    """Remove a stack, its queues of arrivals and its API.
 
     Args:
-        account: Where it is.
-        environment: Its name.
+        account: The account of the stack.
+        doomed: Which stack.
         delete_data: Remove the published days too.
-        confirmed: The stack's name, which `prod` asks for.
-        tell: Hears of each step.
+        confirmed: The stack's name, which stacks of `prod` require.
+        tell: Called with a message for each step.
 
     Raises:
-        StackError: It is `prod` and was not confirmed, or holds data, or cannot be removed.
+        StackError: It is a stack of `prod` and was not confirmed, or it has data, or it cannot be removed.
     """
-    name = stack_name(environment)
-    if environment == "prod" and confirmed != name:
+    name = doomed.name
+    if doomed.is_production and confirmed != name:
         raise StackError(
             "prod is removed only by name", where=f"stack {name}", remedy=f"say CONFIRM={name} if you mean it"
         )
-    stack = find_stack(account, environment)
+    stack = find_stack(account, doomed)
     warehouse, results = stack.outputs["ClusterAwsBucket"], stack.outputs["ResultsBucket"]
     if not delete_data and next(_versions(account, warehouse), None) is not None:
         raise StackError(
@@ -54,17 +55,17 @@ def destroy(
             where=f"stack {name}, bucket {warehouse}",
             remedy="copy what you need, then say DATA=delete",
         )
-    # First what others rely on: queues import from the stack.
-    for queue in _queues(account, name):
-        _delete(account, queue, tell)
+    # Remove these first, because they import values from the stack.
+    for dependent in _dependents(account, name):
+        _delete(account, dependent, tell)
     for bucket in (warehouse, results):
         tell(f"{bucket}: {_empty(account, bucket):,} versions of objects deleted")
     unprotect(account, name)
     _delete(account, name, tell)
 
 
-def _queues(account: AwsAccount, name: str) -> list[str]:
-    """Stacks of deploy/arrivals.yaml that belong to a stack."""
+def _dependents(account: AwsAccount, name: str) -> list[str]:
+    """Return the stacks of deploy/arrivals.yaml and deploy/serving.yaml that belong to a stack."""
     cloudformation = account.client("cloudformation")
     found: list[str] = []
     request: dict[str, Any] = {}
@@ -74,11 +75,11 @@ def _queues(account: AwsAccount, name: str) -> list[str]:
         if not page.get("NextToken"):
             break
         request["NextToken"] = page["NextToken"]
-    return sorted(one for one in found if one.startswith(f"{name}-arrivals-"))
+    return sorted(one for one in found if one == f"{name}-serving" or one.startswith(f"{name}-arrivals-"))
 
 
 def _versions(account: AwsAccount, bucket: str) -> Iterator[dict[str, str]]:
-    """Every version of every object, and every marker of a deletion."""
+    """Yield every version of every object, and every delete marker."""
     s3 = account.client("s3")
     request: dict[str, Any] = {"Bucket": bucket}
     while True:
@@ -105,7 +106,7 @@ def _empty(account: AwsAccount, bucket: str) -> int:
 def _delete(account: AwsAccount, name: str, tell: Callable[[str], None]) -> None:
     cloudformation = account.client("cloudformation")
     where = f"stack {name}"
-    # By its id: the name of a deleted stack means nothing any more.
+    # Use the id: the name of a deleted stack no longer resolves.
     place = {"StackName": _look(cloudformation, name, where)["StackId"]}
     tell(f"{name}: deleting")
     asked(partial(cloudformation.delete_stack, **place), where)
@@ -115,7 +116,7 @@ def _delete(account: AwsAccount, name: str, tell: Callable[[str], None]) -> None
             raise StackError(
                 f"CloudFormation says {found['StackStatus']}: {found.get('StackStatusReason', '')}",
                 where=where,
-                remedy="look at the stack's events in the console, mend it, and destroy again",
+                remedy="look at the stack's events in the console, fix the cause, and destroy again",
             )
         time.sleep(_POLL_S if found["StackStatus"] == "DELETE_IN_PROGRESS" else 0.5)
     tell(f"{name}: deleted")

@@ -1,11 +1,12 @@
-"""What travels between the Dagster process and the worker: JSON, versioned, data by reference.
+"""The protocol between the Dagster process and the worker: versioned JSON, with data by reference.
 
-The only part of this package that `cluster_assets` may import. Standard library only. An operation is an
-event and a reply here with their line in `answers`, and a line in `lambda_worker.operations`.
+It is the only part of this package that `cluster_assets` may import. An operation consists of an event, its
+reply and its memory model here, and a row in `operations`.
 """
 
 from __future__ import annotations
 
+from lambda_worker.contract.candidates import MeasuredFile, MeasureEvent, MeasureReply
 from lambda_worker.contract.clusters import ClusterEvent, ClusterReply
 from lambda_worker.contract.components import (
     Bin,
@@ -17,15 +18,11 @@ from lambda_worker.contract.components import (
 )
 from lambda_worker.contract.forests import (
     CoresEvent,
-    CoresReply,
     DegreesEvent,
-    DegreesReply,
     DendrogramEvent,
-    DendrogramReply,
     ForestEvent,
     ForestReply,
 )
-from lambda_worker.contract.measure import MeasuredFile, MeasureEvent, MeasureReply
 from lambda_worker.contract.messages import (
     VERSION,
     CapacityError,
@@ -35,6 +32,7 @@ from lambda_worker.contract.messages import (
     InputError,
     PairLimitError,
     Reply,
+    TableReply,
 )
 
 __all__ = [
@@ -47,12 +45,9 @@ __all__ = [
     "ComponentsReply",
     "ContractError",
     "CoresEvent",
-    "CoresReply",
     "DeadlineError",
     "DegreesEvent",
-    "DegreesReply",
     "DendrogramEvent",
-    "DendrogramReply",
     "Event",
     "ForestEvent",
     "ForestReply",
@@ -65,4 +60,5 @@ __all__ = [
     "PackReply",
     "PairLimitError",
     "Reply",
+    "TableReply",
 ]

@@ -1,52 +1,65 @@
 """A day in many shards: forests of candidate pairs, core points from shards, dendrograms.
 
 A forest file is a candidates file with the same clusters in fewer rows. So a day is clustered by a
-`ForestEvent` for each shard, where it helps further ones over their files, and a `ClusterEvent` over what
-is left.
+`ForestEvent` for each shard, if useful further ones over their files, and a `ClusterEvent` over the result.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Annotated, Final, Literal
 
-from lambda_worker.contract.messages import ALL_ROWS, ContractError, Event, Reply, count_field
+from msgspec import Meta
 
-if TYPE_CHECKING:
-    from lambda_worker.contract.messages import Readers
+from lambda_worker.contract.memory import PROCESS, WRITING, mib
+from lambda_worker.contract.messages import (
+    ContractError,
+    Count,
+    DayEvent,
+    Event,
+    ShardEvent,
+    TableReply,
+    Text,
+    Texts,
+)
 
-SPANNING, MINIMUM = "spanning", "minimum"
+SPANNING: Final = "spanning"
+MINIMUM: Final = "minimum"
+ForestKind = Literal["spanning", "minimum"]
 
-FOREST_KINDS = {"connected_components": SPANNING, "dbscan": SPANNING, "single_linkage": MINIMUM}
+# Peak bytes per item, fitted to invocations of 0.1 to 20 million points;
+# tests/worker/graph/test_forests_memory.py checks them.
+_SET, _CORE, _ATTACHMENT = 4, 1, 42
+_ROOM, _EDGE = 8, 68
+_LEAF, _MERGE = 12, 66
+
+FOREST_KINDS: dict[str, ForestKind] = {
+    "connected_components": SPANNING,
+    "dbscan": SPANNING,
+    "single_linkage": MINIMUM,
+}
 """The kind of forest an algorithm can be computed from."""
 
 NEEDS_CORES = frozenset({"dbscan"})
 """Algorithms whose forests need the core points."""
 
 READS_AGAIN = frozenset({"dbscan"})
-"""Algorithms that go through the pairs more than once; the pairs of a small day wait in memory."""
+"""Algorithms that read the pairs more than once; for a small day they stay in memory."""
 
 KEPT_PAIRS = 1 << 23
-"""More pairs than these are read from their files every time."""
+"""Above this number, pairs are read from their files every time."""
 
 FOLD_ROWS = 1 << 20
-"""Rows that wait before they are folded into a forest; in a minimum forest at least half the points."""
+"""Buffered rows before a fold into a forest; for a minimum forest, at least half the points."""
 
 MOST_POINTS = 3_037_000_499
-"""A pair of ids is one 64-bit key below this; the square root of 2^63."""
+"""Below this id, a pair of ids fits into one 64-bit key; the square root of 2^63."""
+
+PairedPoints = Annotated[int, Meta(ge=0, le=MOST_POINTS)]
+"""A number of points for which a pair of ids fits into one 64-bit key."""
 
 
-def points_field(value: object, name: str) -> int:
-    """A number of points of which two are one 64-bit key; raises ContractError otherwise."""
-    points = count_field(value, name)
-    if points > MOST_POINTS:
-        raise ContractError(f"a forest has at most {MOST_POINTS} points, not {points}")
-    return points
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForestEvent(Event):
-    """Pairs that yield the same clusters as those of a shard, as few as possible.
+class ForestEvent(ShardEvent, frozen=True, kw_only=True, tag="forest"):
+    """Reduce the pairs of a shard to as few as possible that give the same clusters.
 
     Attributes:
         kind: `spanning` keeps who is connected, `minimum` also at which distance.
@@ -59,109 +72,65 @@ class ForestEvent(Event):
         core_distances: Addresses of Parquet files `point_id BIGINT, core_distance DOUBLE`, for a minimum
             forest by mutual reachability: a pair counts as far apart as the largest of its distance and the
             two core distances; a pair with a point that has none does not count. None: by distance.
-        part: `(k, n)`: every n-th batch of rows from the k-th on; how one file is split. All rows: `(0, 1)`.
     """
 
-    operation: ClassVar[str] = "forest"
-    readers: ClassVar[Readers] = {"point_count": points_field}
-
-    kind: str
-    candidates: tuple[str, ...]
-    point_count: int
-    output: str
-    cores: tuple[str, ...] | None = None
-    core_distances: tuple[str, ...] | None = None
-    part: tuple[int, int] = ALL_ROWS
+    kind: ForestKind
+    candidates: Texts
+    point_count: PairedPoints
+    output: Text
+    cores: Texts | None = None
+    core_distances: Texts | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in (SPANNING, MINIMUM):
-            raise ContractError(f"kind must be {SPANNING} or {MINIMUM}, not {self.kind!r}")
+        super().__post_init__()
         if self.kind == MINIMUM and self.cores is not None:
             raise ContractError("a minimum forest is of all pairs: cores must be null")
         if self.kind == SPANNING and self.core_distances is not None:
             raise ContractError("a spanning forest keeps no distance: core_distances must be null")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForestReply(Reply):
-    """What a `ForestEvent` is answered.
+class ForestReply(TableReply, frozen=True, kw_only=True):
+    """The reply to a `ForestEvent`.
 
     Attributes:
-        rows: Rows of the file written.
-        bytes: Bytes of it.
-        borders: Rows of these that tie a point that is not core to a core.
-        pairs: Pairs read.
+        borders: Rows that tie a point that is not core to a core.
     """
 
-    rows: int = 0
-    bytes: int = 0
     borders: int = 0
-    pairs: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DegreesEvent(Event):
-    """Entities near each point, as far as the pairs of a shard tell.
+class DegreesEvent(ShardEvent, frozen=True, kw_only=True, tag="degrees"):
+    """Count the entities near each point, from the pairs of a shard.
 
     Attributes:
-        points: Addresses of Parquet files with `point_id BIGINT, weight BIGINT`; none where each point of the
-            day stands for one entity.
+        points: Addresses of Parquet files with `point_id BIGINT, weight BIGINT`; empty if each point of the
+            day represents one entity.
         candidates: Addresses of candidates files: all near pairs of the shard.
         point_count: Points of the day.
         output: Address of the Parquet file to write: `point_id BIGINT, degree BIGINT` of the points that
             have a pair in the shard, ascending; a degree is the sum of the weights of the other ends.
-        part: As of a `ForestEvent`.
     """
 
-    operation: ClassVar[str] = "degrees"
-
-    points: tuple[str, ...]
-    candidates: tuple[str, ...]
-    point_count: int
-    output: str
-    part: tuple[int, int] = ALL_ROWS
+    points: Texts
+    candidates: Texts
+    point_count: Count
+    output: Text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DegreesReply(Reply):
-    """What a `DegreesEvent` is answered: rows and bytes written, pairs read."""
-
-    rows: int = 0
-    bytes: int = 0
-    pairs: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoresEvent(Event):
-    """The core points of a day, from the degrees of all its shards.
+class CoresEvent(DayEvent, frozen=True, kw_only=True, tag="cores"):
+    """Find the core points of a day from the degrees of all its shards.
 
     Attributes:
-        points: Addresses of Parquet files with `point_id BIGINT, weight BIGINT`.
         degrees: Addresses of the files of `DegreesEvent`s that hold each pair of the day once.
-        point_count: Points of the day.
         min_samples: Entities within the threshold, the point's own included, that make it core.
         output: Address of the Parquet file to write: `point_id BIGINT`, ascending.
     """
 
-    operation: ClassVar[str] = "cores"
-
-    points: tuple[str, ...]
-    degrees: tuple[str, ...]
-    point_count: int
-    min_samples: int
-    output: str
+    degrees: Texts
+    min_samples: Count
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoresReply(Reply):
-    """What a `CoresEvent` is answered: rows and bytes written."""
-
-    rows: int = 0
-    bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DendrogramEvent(Event):
+class DendrogramEvent(Event, frozen=True, kw_only=True, tag="dendrogram"):
     """All merges of single linkage, from minimum spanning forests of the day.
 
     Attributes:
@@ -169,27 +138,39 @@ class DendrogramEvent(Event):
         point_count: Points of the day.
         output: Address of the Parquet file to write: `left BIGINT, right BIGINT, distance DOUBLE,
             size BIGINT`, one row a merge, in the order and numbering of `scipy.cluster.hierarchy.linkage`;
-            size counts points.
+            size counts points; as many merges as points less components.
     """
 
-    operation: ClassVar[str] = "dendrogram"
-    readers: ClassVar[Readers] = {"point_count": points_field}
-
-    forests: tuple[str, ...]
-    point_count: int
-    output: str
+    forests: Texts
+    point_count: PairedPoints
+    output: Text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DendrogramReply(Reply):
-    """What a `DendrogramEvent` is answered.
+def forest_memory_mb(kind: str, point_count: int, pairs: int, attachments: int | None = None) -> float:
+    """Peak memory of a `ForestEvent` in MiB, within a quarter.
 
-    Attributes:
-        rows: Merges: points less components.
-        bytes: Bytes of the file.
-        pairs: Forest rows read.
+    Args:
+        kind: `spanning` or `minimum`.
+        point_count: Points of the day.
+        pairs: Pairs in the shard; a spanning forest does not depend on them.
+        attachments: With cores, pairs of a core and another point in the shard; or, if that is less, twice
+            the distinct attachments of the forest and `FOLD_ROWS`. None without cores.
     """
+    if kind == MINIMUM:
+        edges = min(pairs, max(FOLD_ROWS, point_count // 2))
+        if pairs > edges:
+            edges += min(pairs - edges, point_count)
+        return mib(PROCESS + _ROOM * point_count + _EDGE * edges)
+    attached = 0 if attachments is None else _CORE * point_count + _ATTACHMENT * attachments
+    return mib(PROCESS + WRITING + _SET * point_count + attached)
 
-    rows: int = 0
-    bytes: int = 0
-    pairs: int = 0
+
+def dendrogram_memory_mb(point_count: int, pairs: int) -> float:
+    """Peak memory of a `DendrogramEvent` in MiB, within a quarter.
+
+    Args:
+        point_count: Points of the day.
+        pairs: Rows of the forests.
+    """
+    merges = mib(PROCESS + _LEAF * point_count + _MERGE * min(pairs, point_count))
+    return max(merges, forest_memory_mb(MINIMUM, point_count, pairs))

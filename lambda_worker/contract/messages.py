@@ -1,18 +1,39 @@
-"""What all events and replies share: a version, JSON, and errors that name the field."""
+"""Base classes of all events and replies: a version, strict types, and errors that name event and field.
+
+Events and replies are frozen msgspec structs. Their annotations are the contract: decoding refuses missing
+and unknown fields, wrong types and values out of bounds.
+"""
 
 from __future__ import annotations
 
-from dataclasses import MISSING, Field, asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+import pkgutil
+import re
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    Reader = Callable[[Any, str], Any]
-    Readers = Mapping[str, Reader]
+    T = TypeVar("T")
 
-VERSION = 2
-"""Of the contract. A worker answers events of its own version only."""
+VERSION = 3
+"""Version of the contract. A worker answers only events of its own version."""
+
+ALL_ROWS = (0, 1)
+"""The part that covers a whole shard."""
+
+Text = Annotated[str, Meta(min_length=1)]
+Texts = tuple[Text, ...]
+Count = Annotated[int, Meta(ge=0)]
+CountFrom1 = Annotated[int, Meta(ge=1)]
+CountFrom2 = Annotated[int, Meta(ge=2)]
+# The largest double refuses infinity, and every comparison with NaN is false.
+Finite = Annotated[float, Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
+NotNegative = Annotated[float, Meta(ge=0, le=sys.float_info.max)]
+Positive = Annotated[float, Meta(gt=0, le=sys.float_info.max)]
 
 
 class ContractError(ValueError):
@@ -24,7 +45,7 @@ class InputError(ContractError):
 
 
 class PairLimitError(ContractError):
-    """More pairs are near than the event allows."""
+    """There are more near pairs than the event allows."""
 
 
 class DeadlineError(ContractError):
@@ -32,71 +53,109 @@ class DeadlineError(ContractError):
 
 
 class CapacityError(ContractError):
-    """What is asked for does not fit into one invocation, however often it is tried."""
+    """The task does not fit into one invocation; a retry cannot help."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """What one invocation is asked to do; data travels by address.
+class Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="operation"):
+    """The task of one invocation; data is passed by address.
 
     Attributes:
-        record: Address of a JSON file that keeps the reply. An event whose record and results stand is
-            answered from it, so that retries, duplicates and reruns cost nothing. None: nothing is kept.
-        answer: Address of a JSON file that gets the answer too, be it a reply, a refusal or an error: for a
-            caller that does not wait on the line. None: there is no such file.
-        deadline: Seconds since 1970, after which nobody waits for the answer. None: Lambda's own limit.
-        seconds: How long the work will take, about; a worker with less time left refuses it at once.
+        record: Address of a JSON file that keeps the reply. If the record and the results exist, the worker
+            answers from them, so that retries, duplicates and reruns cost nothing. None: keep nothing.
+        answer: Address of a JSON file that also receives the answer, whether reply, refusal or error, for a
+            caller that does not keep the connection open. None: there is no such file.
+        deadline: Seconds since 1970 after which the caller stops waiting. None: Lambda's own limit.
+        seconds: Approximate duration of the work; a worker with less time left refuses it at once.
         version: Version of the contract.
     """
 
-    operation: ClassVar[str]
-    readers: ClassVar[Readers] = {}
     written: ClassVar[tuple[str, ...]] = ("output",)
 
-    record: str | None = None
-    answer: str | None = None
-    deadline: float | None = None
-    seconds: float = 0.0
+    record: Text | None = None
+    answer: Text | None = None
+    deadline: Finite | None = None
+    seconds: Finite = 0.0
     version: int = VERSION
+
+    @classmethod
+    def operation(cls) -> str:
+        """The name of the operation: the tag of the struct, and the field `operation` of its JSON."""
+        return str(cls.__struct_config__.tag)
 
     def to_json(self) -> dict[str, Any]:
         """The event as a JSON object."""
-        return {"operation": self.operation, **_plain(asdict(self))}
+        return dict(msgspec.to_builtins(self))
 
     @property
     def results(self) -> tuple[str, ...]:
-        """Addresses of all files the event is asked to write."""
+        """Addresses of all files that the event writes."""
         named = (getattr(self, name, None) for name in self.written)
         return tuple(address for address in named if address is not None)
 
     @classmethod
     def from_json(cls, body: object) -> Self:
-        """Check and read an event; unknown keys (such as those of Dagster Pipes) are ignored.
-
-        Each field is read by its reader in `readers`, else by its name, else by its type.
+        """Check and read an event.
 
         Raises:
-            ContractError: A field is missing, of another type or value, or the version is unknown.
+            ContractError: A field is missing, unknown, of the wrong type or value, or the version differs.
         """
-        known = _checked(body, "event")
-        own = {}
-        for one in fields(cls):
-            if one.name in known:
-                own[one.name] = _reader(cls, one)(known[one.name], one.name)
-            elif one.default is MISSING:
-                raise ContractError(f"the event has no field {one.name!r}")
-        return cls(**own)
+        return _read(cls, body, f"the event {cls.operation()}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """What an invocation answers.
+class DayEvent(Event, frozen=True, kw_only=True):
+    """An event about all points of a day.
 
     Attributes:
-        ok: False when the worker refused; then `error_type` and `error` say why.
+        points: Addresses of Parquet files with `point_id BIGINT, weight BIGINT` among their columns.
+        point_count: Points of the day; ids are 0..point_count-1.
+        output: Address of the Parquet file to write.
+    """
+
+    points: Texts
+    point_count: Count
+    output: Text
+
+
+class BinEvent(Event, frozen=True, kw_only=True):
+    """An event about whole components or clusters.
+
+    Attributes:
+        points: Addresses of Parquet files with `point_id BIGINT, weight BIGINT, component BIGINT` and the
+            feature columns; rows in any order.
+        point_count: Rows in `points`.
+        columns: The feature columns, as in the table `points` of their kind.
+        output: Address of the Parquet file to write.
+    """
+
+    points: Texts
+    point_count: Count
+    columns: Texts
+    output: Text
+
+
+class ShardEvent(Event, frozen=True, kw_only=True):
+    """An event that reads all rows of its files, or every n-th batch of them.
+
+    Attributes:
+        part: `(k, n)`: every n-th batch of rows, starting with the k-th, to split a file. All rows: `(0, 1)`.
+    """
+
+    part: tuple[Count, Count] = ALL_ROWS
+
+    def __post_init__(self) -> None:
+        number, parts = self.part
+        if number >= parts:
+            raise ContractError(f"part must be [k, n] with k < n, not {list(self.part)}")
+
+
+class Reply(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The answer of an invocation.
+
+    Attributes:
+        ok: False when the worker refused the event; `error_type` and `error` then say why.
         seconds: Wall time inside the handler.
         peak_memory_mb: Highest resident memory of the process so far, in MiB.
-        reused: Answered from the event's record, without work.
+        reused: Whether the reply comes from the event's record, without work.
         version: Version of the contract.
     """
 
@@ -110,136 +169,77 @@ class Reply:
 
     def to_json(self) -> dict[str, Any]:
         """The reply as a JSON object."""
-        return dict(_plain(asdict(self)))
+        return dict(msgspec.to_builtins(self))
 
     @classmethod
     def from_json(cls, body: object) -> Self:
         """Check and read a reply.
 
         Raises:
-            ContractError: It is no such reply of this version.
+            ContractError: It is not such a reply of this version.
         """
-        known = _checked(body, "reply")
-        try:
-            return cls(**cls._read(known))
-        except TypeError as error:
-            raise ContractError(f"not a worker reply: {error}") from error
-
-    @classmethod
-    def _read(cls, body: dict[str, Any]) -> dict[str, Any]:
-        """The fields as the subclass holds them, where JSON cannot say it."""
-        return body
+        return _read(cls, body, f"the reply {cls.__name__}")
 
 
-def text_field(value: object, name: str) -> str:
-    """A field that must be a text that is not empty; raises ContractError otherwise."""
-    if not isinstance(value, str) or not value:
-        raise ContractError(f"{name} must be a non-empty text, not {value!r}")
-    return value
+class TableReply(Reply, frozen=True, kw_only=True):
+    """The reply to an event that writes one table.
+
+    Attributes:
+        rows: Rows of the written file.
+        bytes: Its size in bytes.
+        pairs: Pairs read, or rows of forests; 0 if the event reads none.
+    """
+
+    rows: int = 0
+    bytes: int = 0
+    pairs: int = 0
 
 
-def texts_field(value: object, name: str) -> tuple[str, ...]:
-    """A field that must be a list of such texts; raises ContractError otherwise."""
-    if not isinstance(value, list):
-        raise ContractError(f"{name} must be a list of texts, not {value!r}")
-    return tuple(text_field(item, name) for item in value)
+class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
+    """The parameters of an algorithm, named as in a pipeline's YAML."""
 
 
-def count_field(value: object, name: str) -> int:
-    """A field that must be a whole number from 0; raises ContractError otherwise."""
-    return _count(value, name, 0)
+def build_algorithm(description: Mapping[str, Any], known: Mapping[str, type[T] | str]) -> T:
+    """Build the algorithm of an event, given as `{"type": "dbscan", "min_samples": 5}`.
+
+    Args:
+        description: Its type and its parameters.
+        known: By type, its class with `Parameters` as a base, or `module:class` to load it when asked for.
+
+    Raises:
+        ContractError: The type is not known, or a parameter is missing, unknown or invalid.
+    """
+    name = description.get("type")
+    if not isinstance(name, str) or name not in known:
+        raise ContractError(f"algorithm type {name!r}; there are {', '.join(sorted(known))}")
+    found = known[name]
+    kind: type[T] = pkgutil.resolve_name(found) if isinstance(found, str) else found
+    parameters = {field: value for field, value in description.items() if field != "type"}
+    return _convert(kind, parameters, f"the algorithm {name}")
 
 
-def count_from(least: int) -> Reader:
-    """A reader of whole numbers from a least one on; it raises ContractError otherwise."""
-    return lambda value, name: _count(value, name, least)
+def _read(kind: type[T], body: object, name: str) -> T:
+    if not isinstance(body, dict):
+        raise ContractError(f"{name} must be an object, not {body!r}")
+    if body.get("version") != VERSION:
+        raise ContractError(f"{name} has version {body.get('version')!r}; this worker speaks {VERSION}")
+    return _convert(kind, body, name)
 
 
-def number_field(value: object, name: str) -> float:
-    """A field that must be a finite number; raises ContractError otherwise."""
-    # A comparison with NaN is false, as is one with what is too large for a float.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < float("inf"):
-        raise ContractError(f"{name} must be a finite number, not {value!r}")
-    return float(value)
+def _convert(kind: type[T], body: dict[str, Any], name: str) -> T:
+    try:
+        return msgspec.convert(body, kind)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).partition(" - at `$")
+        field = path.strip(".`")
+        if text.startswith("Invalid enum value"):
+            text += f"; expected {_choices(kind, field)}"
+        raise ContractError(f"{name}, {field}: {text}" if field else f"{name}: {text}") from error
 
 
-def positive_field(value: object, name: str) -> float:
-    """A field that must be a finite number above 0; raises ContractError otherwise."""
-    number = number_field(value, name)
-    if number <= 0:
-        raise ContractError(f"{name} must be a number > 0, not {value!r}")
-    return number
-
-
-def flag_field(value: object, name: str) -> bool:
-    """A field that must be true or false; raises ContractError otherwise."""
-    if not isinstance(value, bool):
-        raise ContractError(f"{name} must be true or false, not {value!r}")
-    return value
-
-
-def object_field(value: object, name: str) -> dict[str, Any]:
-    """A field that must be a JSON object; raises ContractError otherwise."""
-    if not isinstance(value, dict):
-        raise ContractError(f"{name} must be an object, not {value!r}")
-    return value
-
-
-def optional(reader: Reader) -> Reader:
-    """A reader that takes null, too."""
-    return lambda value, name: None if value is None else reader(value, name)
-
-
-def part_field(value: object, name: str) -> tuple[int, int]:
-    """`[k, n]` with 0 <= k < n: every n-th batch from the k-th on; raises ContractError otherwise."""
-    if not isinstance(value, list) or len(value) != len(ALL_ROWS):
-        raise ContractError(f"{name} must be [k, n], not {value!r}")
-    number, parts = (count_field(item, name) for item in value)
-    if number >= parts:
-        raise ContractError(f"{name} must be [k, n] with k < n, not {value!r}")
-    return number, parts
-
-
-ALL_ROWS = (0, 1)
-"""The part that is all of a shard."""
-
-_BY_NAME: Readers = {"part": part_field, "threshold": positive_field, "memory_mb": positive_field}
-_BY_TYPE: Readers = {
-    "str": text_field,
-    "str | None": optional(text_field),
-    "tuple[str, ...]": texts_field,
-    "tuple[str, ...] | None": optional(texts_field),
-    "int": count_field,
-    "float": number_field,
-    "float | None": optional(number_field),
-    "bool": flag_field,
-    "dict[str, Any]": object_field,
-}
-
-
-def _reader(kind: type[Event], one: Field[Any]) -> Reader:
-    own = kind.readers.get(one.name)
-    # Annotations are texts in these modules; a type that is not listed is a fault of the class.
-    return own or _BY_NAME.get(one.name) or _BY_TYPE[str(one.type)]
-
-
-def _count(value: object, name: str, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ContractError(f"{name} must be a number >= {least}, not {value!r}")
-    return value
-
-
-def _checked(body: object, name: str) -> dict[str, Any]:
-    known = object_field(body, f"the {name}")
-    if known.get("version") != VERSION:
-        raise ContractError(f"{name} version {known.get('version')!r}; this worker speaks version {VERSION}")
-    return known
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON would give it back: lists instead of tuples."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
+def _choices(kind: Any, path: str) -> str:
+    """Return the allowed values of a field such as `kind` or `parts[0].kind`."""
+    for name in re.findall(r"[a-z]\w*", path):
+        owner = kind if isinstance(kind, type) else get_args(kind)[0]
+        kind = get_type_hints(owner)[name]
+    return " or ".join(get_args(kind))

@@ -1,7 +1,8 @@
-"""The compiled kernel: the few inner loops that numpy cannot express, with a twin in numpy for each.
+"""The compiled kernel: the few inner loops that numpy cannot express, with a numpy fallback for each.
 
-`deploy.kernel` compiles the C files here into one shared library beside them, for the local worker and for
-both processors of Lambda. Where there is none, `loaded()` is None and the twins run: equal, but slower.
+`lambda_worker.kernel.compiler` compiles the C files here into one shared library beside them, for the local
+worker and for both processors of Lambda. Without the library `loaded()` is None and the fallbacks run: the
+same results, slower.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from lambda_worker.kernel.library import Kernel, KernelError
 
 VARIABLE = "CLUSTER_WORKER_KERNEL"
-"""Environment variable; `off` runs the twins."""
+"""Environment variable; `off` selects the numpy fallbacks."""
 
 
 def library_name(machine: str | None = None) -> str:
@@ -24,7 +25,7 @@ def library_name(machine: str | None = None) -> str:
 
 
 def loaded() -> Kernel | None:
-    """The kernel, or None where it was not built or is switched off."""
+    """Return the kernel, or None if it was not built or is switched off."""
     return None if os.environ.get(VARIABLE) == "off" else _load()
 
 
@@ -36,6 +37,6 @@ def _load() -> Kernel | None:
     try:
         return Kernel(path)
     except KernelError as error:
-        # Sources that were updated and not compiled: the twins give the same results.
+        # The sources changed without a rebuild: the fallbacks give the same results.
         warnings.warn(f"the kernel is not used: {error}", stacklevel=2)
         return None

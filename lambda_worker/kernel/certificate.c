@@ -1,7 +1,7 @@
 /* Cores and witnesses: DBSCAN's clusters from far fewer pairs than are near.
 
-   Cells are so narrow that the points of one are near each other (the proof stands in
-   sql/candidates/dense_cells.sql). So a heavy cell is core at once, a star joins its cores, and two cells need one
+   Cells are so narrow that the points of one are near each other (the proof is in
+   sql/candidates/dense_cells/candidates.sql). So a heavy cell is core at once, a star joins its cores, and two cells need one
    pair of near cores, or none where others have joined them before.
    Sources: Gunawan, "A faster algorithm for DBSCAN", 2013; Gan and Tao, "DBSCAN revisited", SIGMOD 2015. */
 #include "grid.h"
@@ -58,13 +58,7 @@ static int reaches_box(const Grid *g, int64_t i, const double *low, const double
     double reduced = 0;
     for (int64_t k = 0; k < g->dimensions; k++) {
         double x = g->values[k * g->points + i];
-        double gap = x < low[k] ? low[k] - x : x > high[k] ? x - high[k] : 0;
-        if (g->metric == EUCLIDEAN)
-            reduced += gap * gap;
-        else if (g->metric == MANHATTAN)
-            reduced += gap;
-        else
-            reduced = gap > reduced ? gap : reduced;
+        reduced = fold(g->metric, reduced, x < low[k] ? low[k] - x : x > high[k] ? x - high[k] : 0);
     }
     return reduced <= g->limit;
 }
@@ -87,15 +81,8 @@ static int64_t first_near(Grid *g, const double *x, int64_t stride, int64_t from
     for (int64_t j = from; j < to; j++) {
         double reduced = 0;
         g->tested++;
-        for (int64_t k = 0; k < g->dimensions; k++) {
-            double d = fabs(x[k * stride] - g->values[k * g->points + j]);
-            if (g->metric == EUCLIDEAN)
-                reduced += d * d;
-            else if (g->metric == MANHATTAN)
-                reduced += d;
-            else
-                reduced = d > reduced ? d : reduced;
-        }
+        for (int64_t k = 0; k < g->dimensions; k++)
+            reduced = fold(g->metric, reduced, fabs(x[k * stride] - g->values[k * g->points + j]));
         if (reduced <= g->limit)
             return j;
     }

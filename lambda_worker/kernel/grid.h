@@ -32,32 +32,36 @@ typedef struct {
     int64_t tested;          /* distances computed so far */
 } Grid;
 
+/* A reduced distance with the difference d >= 0 of one more dimension. */
+static inline double fold(int64_t metric, double reduced, double d)
+{
+    if (metric == CHEBYSHEV)
+        return d > reduced ? d : reduced;
+    return reduced + (metric == EUCLIDEAN ? d * d : d);
+}
+
+/* One dimension of `reduce_run`; `metric` is a constant, so that the loops have no branches. */
+static inline void fold_run(int64_t metric, const double *axis, double x, int64_t count, double *reduced, int is_first)
+{
+    if (is_first)
+        for (int64_t j = 0; j < count; j++)
+            reduced[j] = fold(metric, 0, fabs(x - axis[j]));
+    else
+        for (int64_t j = 0; j < count; j++)
+            reduced[j] = fold(metric, reduced[j], fabs(x - axis[j]));
+}
+
 /* Reduced distances from point i to the points from..to-1, to - from <= CHUNK. */
 static void reduce_run(const Grid *g, int64_t i, int64_t from, int64_t to, double *reduced)
 {
-    int64_t count = to - from, n = g->points;
     for (int64_t k = 0; k < g->dimensions; k++) {
-        const double *axis = g->values + k * n + from;
-        double x = g->values[k * n + i];
-        if (g->metric == EUCLIDEAN) {
-            if (k == 0)
-                for (int64_t j = 0; j < count; j++) { double d = x - axis[j]; reduced[j] = d * d; }
-            else
-                for (int64_t j = 0; j < count; j++) { double d = x - axis[j]; reduced[j] += d * d; }
-        } else if (g->metric == MANHATTAN) {
-            if (k == 0)
-                for (int64_t j = 0; j < count; j++) reduced[j] = fabs(x - axis[j]);
-            else
-                for (int64_t j = 0; j < count; j++) reduced[j] += fabs(x - axis[j]);
-        } else {
-            if (k == 0)
-                for (int64_t j = 0; j < count; j++) reduced[j] = fabs(x - axis[j]);
-            else
-                for (int64_t j = 0; j < count; j++) {
-                    double d = fabs(x - axis[j]);
-                    reduced[j] = d > reduced[j] ? d : reduced[j];
-                }
-        }
+        const double *axis = g->values + k * g->points;
+        if (g->metric == EUCLIDEAN)
+            fold_run(EUCLIDEAN, axis + from, axis[i], to - from, reduced, k == 0);
+        else if (g->metric == MANHATTAN)
+            fold_run(MANHATTAN, axis + from, axis[i], to - from, reduced, k == 0);
+        else
+            fold_run(CHEBYSHEV, axis + from, axis[i], to - from, reduced, k == 0);
     }
 }
 

@@ -1,111 +1,88 @@
-"""Points sorted into cells, as the C functions take them."""
+"""Points sorted into cells, in the layout of the C functions."""
 
 from __future__ import annotations
 
-import ctypes
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from lambda_worker.kernel.structs import Held, c_struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
+    from lambda_worker.arrays import Bools, Floats, Ints, Pairs
     from lambda_worker.kernel.library import Kernel
 
-METRICS = {"euclidean": 0, "manhattan": 1, "chebyshev": 2}
-"""As `grid.h` numbers them."""
+NUMBERS = {"euclidean": 0, "manhattan": 1, "chebyshev": 2}
+"""Metrics as `grid.h` numbers them."""
 
 
-class _Struct(ctypes.Structure):
-    """`Grid` in grid.h."""
-
-    _fields_: ClassVar = [
-        ("points", ctypes.c_int64),
-        ("dimensions", ctypes.c_int64),
-        ("metric", ctypes.c_int64),
-        ("limit", ctypes.c_double),
-        ("values", ctypes.c_void_p),
-        ("keys", ctypes.c_void_p),
-        ("home", ctypes.c_void_p),
-        ("runs", ctypes.c_void_p),
-        ("run_count", ctypes.c_int64),
-        ("reach", ctypes.c_int64),
-        ("starts", ctypes.c_void_p),
-        ("ends", ctypes.c_void_p),
-        ("tested", ctypes.c_int64),
-    ]
+_Struct = c_struct(
+    "Grid",
+    """points, dimensions, metric, double limit, *values, *keys, *home, *runs, run_count, reach, *starts,
+    *ends, tested""",
+)
 
 
-class Grid:
-    """Points in the order of their cells' keys; they are known by their row in this order.
+class Grid(Held):
+    """Points in the order of their cells' keys, identified by their row in this order.
 
-    A walk over the cells moves the runs of neighbours along, so that each walk needs a grid of its own.
+    A walk over the cells advances the runs of neighbours, so each walk needs its own grid.
     """
 
     def __init__(
         self,
-        values: NDArray[np.float64],
-        keys: NDArray[np.int64],
+        values: Floats,
+        keys: Ints,
         metric: str,
         limit: float,
-        neighbours: tuple[NDArray[np.int64], int],
-        home: NDArray[np.bool_] | None = None,
+        neighbours: tuple[Ints, int],
+        home: Bools | None = None,
     ) -> None:
-        """The arrays stay as they are.
+        """Build the struct without modifying the arrays.
 
         Args:
             values: Shape (dimensions, points).
             keys: Shape (points,), ascending.
-            metric: One of `METRICS`.
+            metric: One of `NUMBERS`.
             limit: The largest reduced distance that is near: a square, a sum or a maximum.
-            neighbours: Offsets of the runs of neighbours, see `lambda_worker.measure.cells`, and their reach.
+            neighbours: Offsets of the runs of neighbours, see `lambda_worker.pairs.cells`, and their reach.
             home: Shape (points,): pairs of two points that are not at home do not count. All are, when None.
         """
         runs, reach = neighbours
-        home = np.ones(len(keys), np.bool_) if home is None else home
         moving = np.zeros((2, len(runs)), np.int64)
-        # The struct holds addresses only.
-        values, keys = np.ascontiguousarray(values), np.ascontiguousarray(keys)
-        self._arrays = (values, keys, home, runs, moving)
-        self._struct = _Struct(
-            points=len(keys),
+        arrays = {
+            "values": np.ascontiguousarray(values),
+            "keys": np.ascontiguousarray(keys),
+            "home": np.ones(len(keys), np.bool_) if home is None else home,
+            "runs": runs,
+            "starts": moving[0],
+            "ends": moving[1],
+        }
+        self.points = len(keys)
+        super().__init__(
+            _Struct,
+            arrays,
+            points=self.points,
             dimensions=len(values),
-            metric=METRICS[metric],
+            metric=NUMBERS[metric],
             limit=limit,
-            values=values.ctypes.data,
-            keys=keys.ctypes.data,
-            home=home.ctypes.data,
-            runs=runs.ctypes.data,
             run_count=len(runs),
             reach=reach,
-            starts=moving[0].ctypes.data,
-            ends=moving[1].ctypes.data,
         )
-        self.points = len(keys)
-
-    @property
-    def tested(self) -> int:
-        """Distances computed so far."""
-        return int(self._struct.tested)
-
-    @property
-    def address(self) -> object:
-        """What the C functions take."""
-        return ctypes.byref(self._struct)
 
 
 class PairWalk:
-    """Near pairs of a grid, some at a time."""
+    """Lists the near pairs of a grid in portions."""
 
     def __init__(self, kernel: Kernel, new_grid: Callable[[], Grid], capacity: int) -> None:
-        """Nothing is measured yet.
+        """Prepare the search.
 
         Args:
             kernel: The functions.
             new_grid: Makes a grid whose runs are those of the own cell and above.
-            capacity: Pairs at a time; more where one point alone has more.
+            capacity: Pairs at a time; more if one point alone has more.
         """
         self._kernel = kernel
         self._new_grid = new_grid
@@ -121,11 +98,11 @@ class PairWalk:
 
     @property
     def tests(self) -> int:
-        """Pairs it will test in all."""
+        """Total number of pairs to test."""
         return int(self._kernel.call.count_tests(self._new_grid().address))
 
-    def next(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]] | None:
-        """Rows of the next near pairs, and reduced distances, until the next call; None at the end."""
+    def next(self) -> Pairs | None:
+        """Return rows and reduced distances of the next near pairs, valid until the next call, or None."""
         while self._cursor[0] < self._grid.points:
             if self._room is None:
                 room = min(self._capacity, self._grid.points**2)

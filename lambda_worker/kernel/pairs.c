@@ -1,7 +1,7 @@
 /* Streams of candidate pairs: union-find, degrees, attachments.
 
    Ids are checked by `check_pairs` before they come here, so that no access lies outside its array.
-   Every function does what its numpy twin in lambda_worker does, to the last bit: tests/worker/test_kernel.py. */
+   Every function gives the result of its numpy fallback in lambda_worker, to the last bit: tests/worker/kernel/test_kernel.py. */
 #include "sets.h"
 
 /* The first row that is no pair 0 <= a < b < points, or -1. */

@@ -1,7 +1,7 @@
 /* Near sets: a prefix filter over an index of the smaller sets, then one merge for each pair that passes.
 
    The bounds `share` and `ratio`, the proofs of the prefix, size, positional and bitmap filters, and their
-   sources stand in sql/candidates/sets.sql. Here as in PPJoin (Xiao, Wang, Lin, Yu, WWW 2008) sets come in the
+   sources stand in sql/candidates/sets/candidates.sql. Here as in PPJoin (Xiao, Wang, Lin, Yu, WWW 2008) sets come in the
    order of (size, id), the row; each looks up those before it, and is then put into the index. The index holds
    a shorter prefix than the one that is looked up, since a set in it is the smaller one of a pair.
 
@@ -167,7 +167,7 @@ static int64_t count_equal(const int32_t *x, int64_t a, const int32_t *y, int64_
     return equal;
 }
 
-/* As in sql/candidates/sets.sql, for sets of a <= b tokens. */
+/* As in sql/candidates/sets/candidates.sql, for sets of a <= b tokens. */
 static double distance_of(int64_t metric, int64_t a, int64_t b, int64_t common)
 {
     if (metric == JACCARD)

@@ -1,7 +1,7 @@
 /* Near texts: one of two is cut into `edits` + 1 segments, and the other holds one of them almost in its place.
 
-   Pass-Join of Li, Deng, Wang, Feng (PVLDB 5(3), 2011). The proof that no pair is lost stands in
-   sql/candidates/levenshtein.sql, with one intact segment: it holds wherever the cuts are. They are put here
+   Pass-Join of Li, Deng, Wang, Feng (PVLDB 5(3), 2011). The proof that no pair is lost is in
+   sql/candidates/texts/candidates.sql, with one intact segment: it holds wherever the cuts are. They are put here
    where the characters of texts of one length differ, so that a beginning that all share is in no key alone.
 
    Rows are those of the texts in the order of (length, id). The shorter one of a pair is the one that is cut;
@@ -13,7 +13,7 @@
 
 typedef struct {
     int64_t texts;
-    int64_t edits;            /* near texts are at most so many apart */
+    int64_t edits;            /* largest distance of near texts */
     const int32_t *codes;     /* code points, end to end */
     const int64_t *starts;    /* (texts,) first code point of a row */
     const int64_t *lengths;   /* (texts,) ascending */
@@ -62,7 +62,7 @@ void mark_texts(TextJoin *t)
     }
 }
 
-/* How much a character tells, in about a 16th of a bit: the more, the rarer two of them are equal. */
+/* Information in a character, in 16ths of a bit: the rarer two of them are equal, the more. */
 static int64_t weigh(const int64_t *counts, int64_t total)
 {
     double equal = 0.0, all = (double)total * (double)total;
@@ -76,7 +76,7 @@ static int64_t weigh(const int64_t *counts, int64_t total)
     return 16 * whole + (int64_t)(16.0 * (all / equal - 1.0));
 }
 
-/* Cut the texts from..to-1, which are of one length, so that every segment tells about as much. */
+/* Cut the texts from..to-1, which are of one length, into segments with about equal information. */
 static void cut_texts(TextJoin *t, int64_t from, int64_t to)
 {
     int64_t length = t->lengths[from], segments = t->edits + 1, before = 0, all = 0, cut = 1;
@@ -85,7 +85,7 @@ static void cut_texts(TextJoin *t, int64_t from, int64_t to)
             t->cuts[cut] = length * cut / segments;
         return;
     }
-    int64_t step = (to - from) / MANY_TEXTS + 1;  /* some hundred texts tell as much as all of them */
+    int64_t step = (to - from) / MANY_TEXTS + 1;  /* a sample of some hundred texts is enough */
     for (int turn = 0; turn < 2; turn++)
         for (int64_t i = 0; i < length; i++) {
             int64_t counts[ALPHABET] = {0}, total = 0;

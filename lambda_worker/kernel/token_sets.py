@@ -1,54 +1,40 @@
-"""Sets of numbered tokens in the order of their sizes, as the C functions take them."""
+"""Sets of numbered tokens in order of size, in the layout of the C functions."""
 
 from __future__ import annotations
 
-import ctypes
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from lambda_worker.kernel.structs import Held, Join, c_struct
+from lambda_worker.runtime.deadline import check_deadline
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from lambda_worker.arrays import Bytes, Ints, Ints32
     from lambda_worker.kernel.library import Kernel
-    from lambda_worker.kernel.portions import Portions
 
 METRICS = {"jaccard": 0, "dice": 1, "overlap": 2, "cosine": 3}
 """As `set_join.c` numbers them."""
 
 _ENTRY_NUMBERS = 3  # of 8 bytes
+_FIRST_SLOTS = 1 << 16
+_SLOT_NUMBERS = 2  # of 8 bytes
 
 
-class _Struct(ctypes.Structure):
-    """`SetJoin` in set_join.c."""
-
-    _fields_: ClassVar = [
-        ("sets", ctypes.c_int64),
-        ("metric", ctypes.c_int64),
-        ("threshold", ctypes.c_double),
-        ("share", ctypes.c_double),
-        ("ratio", ctypes.c_double),
-        ("is_all", ctypes.c_int64),
-        ("tokens", ctypes.c_void_p),
-        ("starts", ctypes.c_void_p),
-        ("sizes", ctypes.c_void_p),
-        ("held", ctypes.c_void_p),
-        ("marks", ctypes.c_void_p),
-        ("ranks", ctypes.c_int64),
-        ("lists", ctypes.c_void_p),
-        ("entries", ctypes.c_void_p),
-        ("seen", ctypes.c_void_p),
-        ("next", ctypes.c_int64),
-        ("round", ctypes.c_int64),
-        ("tested", ctypes.c_int64),
-    ]
+_Struct = c_struct(
+    "SetJoin",
+    """sets, metric, double threshold, double share, double ratio, is_all, *tokens, *starts, *sizes, *held,
+    *marks, ranks, *lists, *entries, *seen, next, round, tested""",
+)
 
 
-class SetJoin:
-    """Near pairs of sets, some at a time; sets are known by their row.
+class SetJoin(Join):
+    """Lists near pairs of sets in portions; sets are identified by row.
 
     Attributes:
-        foreseen: About the pairs that will be looked at.
+        foreseen: Estimated number of pairs to compare.
     """
 
     def __init__(
@@ -56,24 +42,23 @@ class SetJoin:
         kernel: Kernel,
         metric: tuple[str, float],
         bounds: tuple[float, float],
-        sets: tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]],
-        rank_of: NDArray[np.int32],
+        sets: tuple[Ints32, Ints, Ints32],
+        rank_of: Ints32,
     ) -> None:
-        """Nothing is compared yet.
+        """Prepare the search.
 
         Args:
             kernel: The functions.
             metric: One of `METRICS`, and the largest distance that is near.
-            bounds: `share` and `ratio` of sql/candidates/sets.sql, rounded down.
-            sets: Token numbers end to end, which are overwritten; where each set begins; sizes, ascending.
-            rank_of: By token number: its place in the order of the tokens, below 0 for one of a single set.
+            bounds: `share` and `ratio` of sql/candidates/sets/candidates.sql, rounded down.
+            sets: Token numbers end to end, which are overwritten; the start of each set; sizes, ascending.
+            rank_of: Rank by token number; below 0 for a token that occurs in only one set.
         """
         name, threshold = metric
         tokens, starts, sizes = sets
-        self._kernel = kernel
+        self.join = kernel.call.join_sets
         self._sets = len(sizes)
         ranks = int(rank_of.max(initial=-1)) + 1
-        # The struct holds addresses only.
         arrays: dict[str, NDArray[Any]] = {
             "tokens": tokens,
             "starts": np.ascontiguousarray(starts, np.int64),
@@ -83,8 +68,9 @@ class SetJoin:
             "lists": np.zeros(ranks, np.int64),
             "seen": np.zeros(self._sets, np.int32),
         }
-        self._arrays = arrays
-        self._struct = _Struct(
+        super().__init__(
+            _Struct,
+            arrays,
             sets=self._sets,
             metric=METRICS[name],
             threshold=threshold,
@@ -92,29 +78,49 @@ class SetJoin:
             ratio=bounds[1],
             is_all=threshold >= 1,
             ranks=ranks,
-            **{key: array.ctypes.data for key, array in arrays.items()},
         )
-        kernel.call.rank_tokens(self._address, rank_of)
+        kernel.call.rank_tokens(self.address, rank_of)
         tests = np.zeros(1, np.int64)
-        entries = int(kernel.call.lay_out_index(self._address, tests))
-        arrays["entries"] = np.empty((entries, _ENTRY_NUMBERS), np.int64)
-        self._struct.entries = arrays["entries"].ctypes.data
+        entries = int(kernel.call.lay_out_index(self.address, tests))
+        self.hold("entries", np.empty((entries, _ENTRY_NUMBERS), np.int64))
         self.foreseen = int(tests[0])
-
-    @property
-    def _address(self) -> object:
-        return ctypes.byref(self._struct)
-
-    @property
-    def tested(self) -> int:
-        """Pairs that were looked at so far."""
-        return int(self._struct.tested)
 
     @property
     def is_done(self) -> bool:
         """Whether there are no more pairs."""
-        return bool(self._struct.next >= self._sets)
+        return self.number("next") >= self._sets
 
-    def list_pairs(self, work: int, portions: Portions) -> int:
-        """List pairs into the arrays, see set_join.c."""
-        return int(self._kernel.call.join_sets(self._address, work, portions.capacity, *portions.arrays))
+
+_Numbers = c_struct(
+    "TokenNumbers", "tokens, *bytes, *starts, *numbers, *firsts, *slots, slot_count, next, distinct"
+)
+
+
+def number_tokens(kernel: Kernel, text: Bytes, starts: Ints) -> tuple[Ints32, int]:
+    """Number tokens from 0 in order of first appearance; equal tokens get equal numbers.
+
+    Args:
+        kernel: The functions.
+        text: Bytes of all tokens, end to end.
+        starts: Shape (tokens + 1,): the start of each token, and the end.
+
+    Returns:
+        The numbers, shape (tokens,), and the number of distinct tokens.
+    """
+    count = len(starts) - 1
+    arrays: dict[str, NDArray[Any]] = {
+        "bytes": text,
+        "starts": starts,
+        "numbers": np.empty(count, np.int32),
+        "firsts": np.empty(count, np.int32),
+        "slots": np.zeros(_SLOT_NUMBERS * _FIRST_SLOTS, np.int64),
+    }
+    held = Held(_Numbers, arrays, tokens=count, slot_count=_FIRST_SLOTS)
+    kernel.call.number_tokens(held.address)
+    while held.number("next") < count:
+        check_deadline()
+        more = np.zeros(4 * _SLOT_NUMBERS * held.number("slot_count"), np.int64)
+        kernel.call.move_slots(held.address, more, len(more) // _SLOT_NUMBERS)
+        held.hold("slots", more)
+        kernel.call.number_tokens(held.address)
+    return arrays["numbers"], held.number("distinct")

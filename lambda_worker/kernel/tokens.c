@@ -85,7 +85,7 @@ void number_tokens(TokenNumbers *t)
     }
 }
 
-/* Move what is known to more slots, which are empty. */
+/* Move the known tokens to a larger table of empty slots. */
 void move_slots(TokenNumbers *t, TokenSlot *slots, int64_t slot_count)
 {
     TokenSlot *known = t->slots;

@@ -1,1 +1,1 @@
-"""Profiles: what distances tell of clusters that stand already, whatever algorithm found them."""
+"""Profiles: measures of existing clusters from distances, for every algorithm."""

@@ -1,4 +1,4 @@
-"""The middle of each cluster: its medoid, how far its entities are from it, and exemplars on the way out."""
+"""The medoid of each cluster, the distances of its entities to it, and exemplars at growing distance."""
 
 from __future__ import annotations
 
@@ -7,49 +7,46 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lambda_worker.components.files import write_table
 from lambda_worker.contract.profiles import ProfileReply
-from lambda_worker.deadline import check_deadline
-from lambda_worker.parquet_io import BATCH_ROWS
-from lambda_worker.profiles.points import read_clusters
+from lambda_worker.profiles.points import distances, read_clusters
+from lambda_worker.runtime.deadline import check_deadline
+from lambda_worker.tables.writing import write_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from lambda_worker.arrays import Floats, Indices, Ints
     from lambda_worker.contract.profiles import MedoidsEvent
 
 _BLOCK = 1 << 19  # products of distances and weights at a time
-# Sums of the same distances in another order differ by less: points that differ by no more are equal.
+# Sums of the same distances in another order differ by less than this, so such points count as equal.
 _TIE = 1 + 2.0**-40
 
 
-def find_medoids(event: MedoidsEvent, batch_rows: int = BATCH_ROWS) -> ProfileReply:
+def find_medoids(event: MedoidsEvent) -> ProfileReply:
     """Write medoid, cohesion and exemplars of each cluster of a bin.
 
-    What is written of a cluster depends on its points alone, whatever else is in the bin.
-
-    Raises:
-        ContractError: The event or an input file is not of the contract.
+    The output for a cluster depends only on its points, not on the rest of the bin.
     """
-    content = read_clusters(event, batch_rows)
+    content = read_clusters(event)
     found = []
-    for start, end in content.bounds:
+    for start, size in zip(content.starts.tolist(), content.sizes.tolist(), strict=True):
         check_deadline()
-        rows = slice(start, end)
-        middle = (
-            _Middle.alone()
-            if end - start == 1
-            else _middle_of(content.space.distances(rows), content.weights[rows])
-        )
+        rows = slice(start, start + size)
+        if size == 1:
+            middle = _Middle(0, np.zeros(1), 0.0)
+        else:
+            matrix = distances(content.features.take(rows), event.metric)
+            middle = _middle_of(matrix, content.weights[rows])
         order = middle.exemplars(event.exemplars)
         found.append(
             {
-                "cluster": np.full(len(order), content.clusters[start]),
+                "cluster": np.full(len(order), content.components[start]),
                 "rank": np.arange(len(order)),
                 "point_id": content.ids[rows].take(order),
                 "distance": middle.distance.take(order),
                 "cohesion": np.full(len(order), middle.cohesion),
-                "points": np.full(len(order), end - start),
+                "points": np.full(len(order), size),
             }
         )
     written = write_table(event.output, {name: _joined(found, name) for name in _COLUMNS})
@@ -61,24 +58,14 @@ _COLUMNS = ("cluster", "rank", "point_id", "distance", "cohesion", "points")
 
 @dataclass(frozen=True, slots=True)
 class _Middle:
-    """A medoid.
+    """A medoid."""
 
-    Attributes:
-        row: Its place among the points of the cluster.
-        distance: Of each point to it, shape (points,).
-        cohesion: Mean of these over the entities.
-    """
+    row: int  # its position among the points of the cluster
+    distance: Floats  # of each point to it, shape (points,)
+    cohesion: float  # mean distance over the entities
 
-    row: int
-    distance: NDArray[np.float64]
-    cohesion: float
-
-    @classmethod
-    def alone(cls) -> _Middle:
-        return cls(0, np.zeros(1), 0.0)
-
-    def exemplars(self, count: int) -> NDArray[np.intp]:
-        """Points at equal steps of the order by distance; ids ascend with the rows, and decide ties."""
+    def exemplars(self, count: int) -> Indices:
+        """Return points at equal steps in the order by distance; ids ascend with the rows and break ties."""
         points = np.arange(len(self.distance))
         order = np.lexsort((points, points != self.row, self.distance))
         count = min(count, len(order))
@@ -86,7 +73,7 @@ class _Middle:
         return order.take(steps)
 
 
-def _middle_of(matrix: NDArray[np.float64], weights: NDArray[np.int64]) -> _Middle:
+def _middle_of(matrix: Floats, weights: Ints) -> _Middle:
     entities = weights.astype(np.float64)
     sums = np.empty(len(matrix))
     rows = max(1, _BLOCK // len(matrix))

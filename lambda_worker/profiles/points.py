@@ -1,102 +1,36 @@
-"""Points of some clusters in memory, and the distances among them, for every kind of features."""
+"""Points of several clusters in memory, and their distances, for every kind of features."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from lambda_worker.components.distances import pairwise
-from lambda_worker.components.features import read_points
-from lambda_worker.contract import InputError
-from lambda_worker.parquet_io import BATCH_ROWS
-from lambda_worker.profiles.gower import read_mixed
+from lambda_worker.metrics.gower import MixedFeatures, read_mixed
+from lambda_worker.metrics.pairwise import pairwise
+from lambda_worker.tables.features import Features, read_points
+from lambda_worker.tables.members import MEMBER_COLUMNS, Members, sort_members
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from lambda_worker.components.features import Features
+    from lambda_worker.arrays import Floats
+    from lambda_worker.contract.exploring import Sample
     from lambda_worker.contract.profiles import SpaceEvent
-
-_NUMBERS = ("point_id", "weight", "component")
-
-
-class Space(Protocol):
-    """What the points are compared by."""
-
-    def distances(self, rows: slice) -> NDArray[np.float64]:
-        """The distance of some points to each other, shape (rows, rows)."""
-        ...
-
-    def ordered(self, order: NDArray[np.intp]) -> Space:
-        """The same points in another order."""
-        ...
+    from lambda_worker.contract.sketches import SketchEvent
 
 
-@dataclass(frozen=True, slots=True)
-class PlainSpace:
-    """Features of one kind."""
-
-    features: Features
-    metric: str
-
-    def distances(self, rows: slice) -> NDArray[np.float64]:
-        """See `Space`."""
-        return pairwise(self.features.take(rows), self.metric)
-
-    def ordered(self, order: NDArray[np.intp]) -> PlainSpace:
-        """See `Space`."""
-        return PlainSpace(self.features.take(order), self.metric)
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterPoints:
-    """Points of whole clusters, or samples of them, by (cluster, id).
-
-    Attributes:
-        ids: Shape (points,).
-        weights: Shape (points,): entities of each.
-        clusters: Shape (points,), the number of the cluster of each.
-        starts: Shape (clusters,), the position of the first point of each cluster.
-        space: Of the points.
-    """
-
-    ids: NDArray[np.int64]
-    weights: NDArray[np.int64]
-    clusters: NDArray[np.int64]
-    starts: NDArray[np.intp]
-    space: Space
-
-    @property
-    def bounds(self) -> list[tuple[int, int]]:
-        """First and last (exclusive) position of each cluster."""
-        ends = np.append(self.starts[1:], len(self.ids))
-        return list(zip(self.starts.tolist(), ends.tolist(), strict=True))
-
-
-def read_clusters(event: SpaceEvent, batch_rows: int = BATCH_ROWS) -> ClusterPoints:
-    """Read the points of an event; the result depends neither on batches nor on the order of rows and files.
+def read_clusters(event: SpaceEvent | SketchEvent | Sample) -> Members[Features | MixedFeatures]:
+    """Read the points of an event; the result does not depend on the order of rows and files.
 
     Raises:
         InputError: A file is not of the contract, another number of points came, or one came twice.
         ContractError: The kind has other columns.
     """
-    (ids, weights, clusters), space = _read(event, batch_rows)
-    if len(ids) != event.point_count:
-        raise InputError(f"the event promises {event.point_count} points, the files hold {len(ids)}")
-    order = np.lexsort((ids, clusters))
-    ids, weights, clusters = ids.take(order), weights.take(order), clusters.take(order)
-    if len(np.unique(ids)) != len(ids):
-        raise InputError("a point comes twice")
-    if len(ids) and int(weights.min()) < 1:
-        raise InputError(f"point {ids[np.argmin(weights)]} has a weight below 1")
-    starts = np.flatnonzero(np.diff(clusters, prepend=clusters[:1] - 1))
-    return ClusterPoints(ids, weights, clusters, starts, space.ordered(order))
-
-
-def _read(event: SpaceEvent, batch_rows: int) -> tuple[tuple[NDArray[np.int64], ...], Space]:
+    features: Features | MixedFeatures
     if event.kind == "mixed":
-        return read_mixed(event.points, _NUMBERS, event.parts, batch_rows)
-    numbers, features = read_points(event.points, _NUMBERS, event.kind, event.columns, batch_rows)
-    return numbers, PlainSpace(features, event.metric)
+        columns, features = read_mixed(event.points, MEMBER_COLUMNS, event.parts)
+    else:
+        columns, features = read_points(event.points, MEMBER_COLUMNS, event.kind, event.columns)
+    return sort_members(columns, features, event.point_count)
+
+
+def distances(features: Features | MixedFeatures, metric: str) -> Floats:
+    """Return the distances of points to each other, shape (points, points)."""
+    return features.distances() if isinstance(features, MixedFeatures) else pairwise(features, metric)

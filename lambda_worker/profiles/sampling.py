@@ -1,7 +1,7 @@
-"""Which points of a day are measured for its profiles: all where that is affordable, else a sample.
+"""The points of a day to measure for its profiles: all if affordable, else a sample.
 
-A sample is decided by the ids alone: the points of a cluster in the order of a mix of the bits of their ids,
-and of them the first ones. The same day gives the same sample, on whatever machine.
+A sample depends only on the ids: it is the first points of a cluster in the order of a hash of their ids. The
+same day gives the same sample on every machine.
 """
 
 from __future__ import annotations
@@ -11,31 +11,30 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lambda_worker.components.files import write_table
 from lambda_worker.contract import InputError
 from lambda_worker.contract.profiles import ClusterBin, SurveyReply, measure_seconds, point_memory_mb
-from lambda_worker.parquet_io import BATCH_ROWS, read_bigints
+from lambda_worker.tables.reading import check_ids, read_bigints
+from lambda_worker.tables.sample_order import sample_order
+from lambda_worker.tables.writing import write_table
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from lambda_worker.arrays import Ints
     from lambda_worker.contract.profiles import SurveyEvent
 
-    Counts = NDArray[np.int64]
 
 _UNSEEN = -2
-_LEAST_OF_A_CLUSTER = 2  # one alone has no mean distance to its own
+_LEAST_OF_A_CLUSTER = 2  # a single point has no mean distance to its own cluster
 
 
-def survey_clusters(event: SurveyEvent, batch_rows: int = BATCH_ROWS) -> SurveyReply:
-    """Write the points to measure; memory is O(points), whatever the entities.
+def survey_clusters(event: SurveyEvent) -> SurveyReply:
+    """Write the points to measure; memory is O(points), independent of the number of entities.
 
-    What is written depends neither on `batch_rows` nor on the order of rows and files.
+    The output does not depend on the order of rows and files.
 
     Raises:
         InputError: A file is not of the contract, or a point is in two clusters.
     """
-    cluster_of, entities_of, rows = _read_labels(event, batch_rows)
+    cluster_of, entities_of, rows = _read_labels(event)
     points = _in_order(cluster_of, entities_of)
     bins, described = _pack(event, np.minimum(points.sizes, event.medoid_points))
     _write(event.output, points, np.minimum(points.sizes, event.medoid_points), bins)
@@ -53,35 +52,23 @@ def survey_clusters(event: SurveyEvent, batch_rows: int = BATCH_ROWS) -> SurveyR
     )
 
 
-def sample_order(ids: Counts) -> NDArray[np.uint64]:
-    """A number for each id that has nothing to do with its size; no two have the same.
+def silhouette_quota(sizes: Ints, entities: Ints, limit: int) -> Ints:
+    """Return the number of points of each cluster to measure for silhouettes, shape (clusters,).
 
-    The finalizer of splitmix64 (Steele, Lea, Flood, Fast splittable pseudorandom number generators,
-    OOPSLA 2014), which maps 64 bits to 64 bits one to one.
-    """
-    mixed = ids.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
-
-
-def silhouette_quota(sizes: Counts, entities: Counts, limit: int) -> Counts:
-    """Points of each cluster to measure for silhouettes, shape (clusters,).
-
-    All where they are within the limit. Else an equal share for each cluster, and no more than it has; where
-    that is less than two, the clusters of fewest entities go without (of equal ones those of higher number).
+    All points, if they are within the limit. Else an equal share for each cluster, at most its size. If the
+    share is less than two, the clusters with the fewest entities get none (ties: those with higher numbers).
 
     Args:
         sizes: Points of each cluster.
         entities: Entities of each cluster.
-        limit: Of the sum.
+        limit: Limit of the sum.
     """
     if int(sizes.sum()) <= limit:
         return sizes
     quota = np.zeros_like(sizes)
     largest = np.lexsort((np.arange(len(sizes)), -entities))[: limit // _LEAST_OF_A_CLUSTER]
     kept = sizes.take(largest)
-    # The largest equal share: with the sizes ascending, those up to k are taken whole.
+    # The largest equal share: with ascending sizes, the first k clusters are taken whole.
     ascending = np.sort(kept)
     whole = np.concatenate([[0], np.cumsum(ascending)])
     shares = (limit - whole[:-1]) // np.arange(len(kept), 0, -1)
@@ -93,29 +80,23 @@ def silhouette_quota(sizes: Counts, entities: Counts, limit: int) -> Counts:
 
 @dataclass(frozen=True, slots=True)
 class _Points:
-    """Points by cluster, and within it in the order of the sample.
+    """Points by cluster, and within a cluster in sample order; shapes (points,) and (clusters,)."""
 
-    Attributes:
-        ids: Shape (points,).
-        numbers: Shape (clusters,), the numbers of the clusters, ascending.
-        sizes: Shape (clusters,), their points.
-        entities: Shape (clusters,).
-    """
-
-    ids: Counts
-    numbers: Counts
-    sizes: Counts
-    entities: Counts
+    ids: Ints
+    numbers: Ints  # of the clusters, ascending
+    sizes: Ints
+    entities: Ints
 
 
-def _read_labels(event: SurveyEvent, batch_rows: int) -> tuple[Counts, NDArray[np.int64], int]:
-    """The cluster of each point and its entities, shape (points of the day,); and the rows read."""
+def _read_labels(event: SurveyEvent) -> tuple[Ints, Ints, int]:
+    """Return the cluster and the entities of each point, shape (points of the day,), and the rows read."""
     cluster_of = np.full(event.point_count, _UNSEEN, np.int64)
     entities = np.zeros(event.point_count, np.int64)
     rows = 0
     for address in event.clusters:
-        for ids, clusters in read_bigints(address, ("point_id", "cluster"), batch_rows):
-            if ids.min() < 0 or ids.max() >= event.point_count or clusters.min() < -1:
+        for ids, clusters in read_bigints(address, ("point_id", "cluster")):
+            check_ids(ids, event.point_count, address)
+            if clusters.min() < -1:
                 raise InputError(f"{address} is not a table of clusters of {event.point_count} points")
             known = cluster_of.take(ids)
             cluster_of[ids] = clusters
@@ -128,7 +109,7 @@ def _read_labels(event: SurveyEvent, batch_rows: int) -> tuple[Counts, NDArray[n
     return cluster_of, entities, rows
 
 
-def _in_order(cluster_of: Counts, entities_of: Counts) -> _Points:
+def _in_order(cluster_of: Ints, entities_of: Ints) -> _Points:
     ids = np.flatnonzero(cluster_of >= 0)
     clusters = cluster_of.take(ids)
     order = np.lexsort((sample_order(ids), clusters))
@@ -138,8 +119,8 @@ def _in_order(cluster_of: Counts, entities_of: Counts) -> _Points:
     return _Points(ids, numbers, sizes.astype(np.int64), entities)
 
 
-def _pack(event: SurveyEvent, measured: Counts) -> tuple[Counts, tuple[ClusterBin, ...]]:
-    """The bin of each cluster, in the order of their numbers, and what each bin takes."""
+def _pack(event: SurveyEvent, measured: Ints) -> tuple[Ints, tuple[ClusterBin, ...]]:
+    """Return the bin of each cluster in the order of their numbers, and the cost of each bin."""
     room = max(1, int(event.bin_mb / point_memory_mb(event.point_bytes)))
     bins = np.zeros(len(measured), np.int64)
     described: list[ClusterBin] = []
@@ -156,8 +137,8 @@ def _pack(event: SurveyEvent, measured: Counts) -> tuple[Counts, tuple[ClusterBi
     return bins, tuple(described)
 
 
-def _write(address: str, points: _Points, quota: Counts, bins: Counts) -> None:
-    """The first points of each cluster, by (cluster, id)."""
+def _write(address: str, points: _Points, quota: Ints, bins: Ints) -> None:
+    """Write the first points of each cluster, by (cluster, id)."""
     rank = np.arange(len(points.ids)) - np.repeat(np.cumsum(points.sizes) - points.sizes, points.sizes)
     chosen = np.flatnonzero(rank < np.repeat(quota, points.sizes))
     row = np.repeat(np.arange(len(points.sizes)), points.sizes).take(chosen)

@@ -1,4 +1,4 @@
-"""How much nearer points are to their own cluster than to the next one: silhouettes, entities as weights."""
+"""Silhouettes: how much nearer points are to their own cluster than to the next one, weighted by entities."""
 
 from __future__ import annotations
 
@@ -6,38 +6,36 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lambda_worker.components.files import write_table
 from lambda_worker.contract import InputError
 from lambda_worker.contract.profiles import ProfileReply
-from lambda_worker.deadline import check_deadline
-from lambda_worker.parquet_io import BATCH_ROWS
-from lambda_worker.profiles.points import read_clusters
+from lambda_worker.profiles.points import distances, read_clusters
+from lambda_worker.runtime.deadline import check_deadline
+from lambda_worker.tables.writing import write_table
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from lambda_worker.arrays import Floats, Indices, Ints
     from lambda_worker.contract.profiles import SilhouettesEvent
 
 _BLOCK = 1 << 19  # products of distances and weights at a time
 _LEAST_CLUSTERS = 2
 
 
-def measure_silhouettes(event: SilhouettesEvent, batch_rows: int = BATCH_ROWS) -> ProfileReply:
+def measure_silhouettes(event: SilhouettesEvent) -> ProfileReply:
     """Write the silhouette of every point.
 
     Raises:
-        ContractError: The event or an input file is not of the contract, or there are less than two clusters.
+        ContractError: The event or an input file violates the contract, or there are fewer than two clusters.
     """
-    content = read_clusters(event, batch_rows)
+    content = read_clusters(event)
     if len(content.starts) < _LEAST_CLUSTERS:
         raise InputError(f"silhouettes need two clusters; the files hold {len(content.starts)}")
-    matrix = content.space.distances(slice(0, len(content.ids)))
+    matrix = distances(content.features, event.metric)
     values = silhouettes(matrix, content.weights, content.starts)
     written = write_table(
         event.output,
         {
             "point_id": content.ids,
-            "cluster": content.clusters,
+            "cluster": content.components,
             "weight": content.weights,
             "silhouette": values,
         },
@@ -45,13 +43,11 @@ def measure_silhouettes(event: SilhouettesEvent, batch_rows: int = BATCH_ROWS) -
     return ProfileReply(ok=True, rows=len(values), clusters=len(content.starts), bytes=written)
 
 
-def silhouettes(
-    matrix: NDArray[np.float64], weights: NDArray[np.int64], starts: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    """The silhouette of each point, as one of the entities it stands for.
+def silhouettes(matrix: Floats, weights: Ints, starts: Indices) -> Floats:
+    """Compute the silhouette of each point, as one of the entities that it represents.
 
     Args:
-        matrix: Shape (points, points), distances; the points of a cluster stand together.
+        matrix: Shape (points, points), distances; the points of a cluster are contiguous.
         weights: Shape (points,), entities.
         starts: Shape (clusters,), where each cluster begins; at least two.
 

@@ -1,4 +1,4 @@
--- Fills: nothing; one row: the highest point, pairs out of order and distances that are none or beyond the threshold.
+-- Fills: nothing; one row: the highest point, the number of unordered pairs, and of invalid distances or distances above the threshold.
 -- Reads: candidates
 -- Parameters: :threshold
 SELECT

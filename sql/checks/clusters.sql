@@ -1,8 +1,8 @@
--- Fills: nothing; one row about the labels and roles of clusters, and whether its entities are those of members.
+-- Fills: nothing; one row about the labels and roles of clusters, and whether its entities equal those of members.
 -- Reads: clusters, members
--- strangers: 0 where both hold the same rows of entity and point, by their number and an order-free sum of 64-bit
--- hashes; 1 where not, and sql/checks/entities.sql tells which. One text is hashed: Trino's hash of a ROW is a sum over
--- its fields, the same whichever points the entities are on. Torn points: only points of several entities can be.
+-- strangers: 0 if both tables have the same rows of entity and point, by their number and an order-independent sum of
+-- 64-bit hashes; else 1, and sql/checks/entities.sql finds the differences. It hashes one text, because Trino's hash of
+-- a ROW is a sum over its fields and ignores which entity is on which point. Only points of several entities can be torn.
 WITH of_rows AS (
     SELECT
         count(*) AS "rows",

@@ -1,39 +1,32 @@
--- Fills: nothing; one row for each feature and bin of the day or of the days before it: what they hold.
+-- Fills: nothing; one row for each feature and bin: the entities of the day, and of each of the days before it.
 -- Reads: histograms, trailing (the histograms of the days before)
--- Each day before counts alike, however large it was: their shares are added up, not their entities.
--- order-sensitive: adds up floating-point numbers
-WITH totals AS (
-    SELECT
-        day,
-        feature,
-        sum(entities) AS entities
-    FROM trailing
-    GROUP BY day, feature
-),
-listed AS (
+-- Parameters: :day0, :day1, ... (the days before, ascending)
+WITH listed AS (
     SELECT
         feature,
         bin,
         entities AS today,
-        DOUBLE '0' AS share,
-        BIGINT '0' AS earlier
+        {% for k in range(days) %}
+        BIGINT '0' AS earlier{{ k }}{{ '' if loop.last else ',' }}
+        {% endfor %}
     FROM histograms
     UNION ALL
     SELECT
-        trailing.feature,
-        trailing.bin,
+        feature,
+        bin,
         BIGINT '0' AS today,
-        CAST(trailing.entities AS DOUBLE) / CAST(totals.entities AS DOUBLE) AS share,
-        trailing.entities AS earlier
+        {% for k in range(days) %}
+        CASE WHEN day = :day{{ k }} THEN entities ELSE BIGINT '0' END AS earlier{{ k }}{{ '' if loop.last else ',' }}
+        {% endfor %}
     FROM trailing
-    JOIN totals ON totals.day = trailing.day AND totals.feature = trailing.feature
 )
 SELECT
     CAST(feature AS VARCHAR) AS feature,
     CAST(bin AS VARCHAR) AS bin,
     CAST(sum(today) AS BIGINT) AS today,
-    CAST(sum(share) AS DOUBLE) AS share,
-    CAST(sum(earlier) AS BIGINT) AS earlier
+    {% for k in range(days) %}
+    CAST(sum(earlier{{ k }}) AS BIGINT) AS earlier{{ k }}{{ '' if loop.last else ',' }}
+    {% endfor %}
 FROM listed
 GROUP BY feature, bin
 ORDER BY feature, bin

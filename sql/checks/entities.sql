@@ -1,6 +1,6 @@
 -- Fills: nothing; one row about the entities of clusters, compared with members.
 -- Reads: clusters, members
--- unmatched: entities of one table that the other one lacks or has on another point.
+-- unmatched: entities of one table that are missing in the other, or on another point there.
 WITH matched AS (
     SELECT
         clusters.entity AS clustered,

@@ -1,7 +1,7 @@
 -- Fills: nothing; one row about the ids and weights of points and about the entities of members.
 -- Reads: points, members
--- wrong_weights: points whose weight is not the number of their members, or which have none, and members whose
--- point does not exist.
+-- wrong_weights: points whose weight is not the number of their members, points without members, and members
+-- without a point.
 WITH sizes AS (
     SELECT
         point_id,

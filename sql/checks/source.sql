@@ -1,4 +1,4 @@
--- Fills: nothing; one row about the source rows of a day: how many, how many without entity, how many entities.
+-- Fills: nothing; one row about the source rows of a day: the numbers of rows, of rows without entity, and of entities.
 -- Reads: raw
 -- Parameters: :is_of_day (condition of the day and of raw.where), :entity
 SELECT

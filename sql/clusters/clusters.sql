@@ -1,5 +1,5 @@
--- Fills: clusters(entity, point_id, cluster, role), and probability where the algorithm has one; one row for each valid entity of the day.
--- Reads: members, labels (what the worker wrote for each point)
+-- Fills: clusters(entity, point_id, cluster, role), and probability if the algorithm has one; one row for each valid entity of the day.
+-- Reads: members, labels (the worker's labels of the points)
 SELECT
     CAST(members.entity AS VARCHAR) AS entity,
     CAST(members.point_id AS BIGINT) AS point_id,

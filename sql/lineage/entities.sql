@@ -1,8 +1,8 @@
--- Fills: shared_entities(day, days_back, previous_cluster, cluster, shared), one row for each two clusters that share an entity.
--- Reads: clusters_0, clusters_1 (one for each remembered day, named by how many days back it is, and the day itself)
+-- Fills: shared_entities(day, days_back, previous_cluster, cluster, shared), one row for each pair of clusters that share an entity.
+-- Reads: clusters_0, clusters_1 (the day itself and each remembered day, numbered by the days back)
 -- Parameters: :day0, :day1, the days of these tables
--- Noise is cluster -1 here, on both sides: it tells who came back. Its row is there for every day, also with 0.
--- The day meets itself too, which gives the sizes.
+-- Noise is cluster -1 on both sides, to find returning entities. Its row exists for every day, even with 0.
+-- The day is also joined with itself, which gives the sizes.
 WITH remembered AS (
     {% for back in days_back %}
     {{ 'UNION ALL' if loop.index0 else '' }}

@@ -1,7 +1,7 @@
--- Fills: shared_features(days_back, previous_cluster, cluster, similarity), one row for each two clusters that share a feature value.
--- Reads: clusters_0, points_0, clusters_1, points_1 (two for each remembered day, named by how many days back it is, and the day itself)
+-- Fills: shared_features(days_back, previous_cluster, cluster, similarity), one row for each pair of clusters that share a feature value.
+-- Reads: clusters_0, points_0, clusters_1, points_1 (the day itself and each remembered day, numbered by the days back)
 -- The similarity is the overlap of two histograms: the sum over all values of min(share in one, share in the other),
--- between 0 and 1. It is summed in whole numbers, min(w1 * n2, w2 * n1), so that no order of rows matters.
+-- between 0 and 1. It is summed in integers, min(w1 * n2, w2 * n1), so that the row order does not matter.
 WITH clustered AS (
     {% for back in days_back %}
     {{ 'UNION ALL' if loop.index0 else '' }}

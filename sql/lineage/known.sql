@@ -1,7 +1,7 @@
--- Fills: known(stable_id, last_seen, cluster, entities, first_seen), what the next day must know: one row for each id that lives, or may reappear.
+-- Fills: known(stable_id, last_seen, cluster, entities, first_seen), the input of the next day: one row for each id that lives or may reappear.
 -- Reads: shared_entities, lineage, known
 -- Parameters: :gap_days
--- `known` is read as the day before left it.
+-- It reads `known` of the day before.
 WITH today AS (
     SELECT max(day) AS day
     FROM shared_entities

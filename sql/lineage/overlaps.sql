@@ -1,10 +1,10 @@
 -- Fills: overlaps(cluster, previous_cluster, shared, jaccard, entities, previous_entities, previous_day, stable_id, previous_stable_id, kept, share, similarity, evidence, relation, day),
--- one row for each two clusters that share entities with the previous day, or that are one.
+-- one row for each pair of clusters that share entities, or that have the same id.
 -- Reads: shared_entities, pairs
 -- Parameters: :match, :part
--- Ids are inherited in rounds. In each, two clusters are one when each is the other's best partner among those
--- without one: twice for the clusters of the previous day, then once for those that were seen before it.
--- Best is: by entities before by features; then the higher jaccard, similarity, later day; then the lower number.
+-- Ids are inherited in rounds. In each round, two clusters match if each is the other's best partner among the
+-- unmatched ones: two rounds for clusters of the previous day, then one for clusters last seen before it.
+-- Best means: by entities before by features; then the higher jaccard, similarity, later day; then the lower number.
 WITH dates AS (
     SELECT
         max(CASE WHEN days_back = 0 THEN day END) AS day,

@@ -1,10 +1,10 @@
 -- Fills: pairs(cluster, entities, stable_id, previous_day, previous_cluster, previous_entities, shared, jaccard, kept, share, similarity, evidence),
--- one row for each known cluster and cluster of the day that share an entity or a feature value.
+-- one row for each pair of a known cluster and a cluster of the day that share an entity or a feature value.
 -- Reads: shared_entities, shared_features, known
 -- Parameters: :match, :similar
--- kept: of the entities of the known cluster that are seen today, anywhere, the part in the cluster of today.
--- share: of the entities of today's cluster that were seen on that day, anywhere, the part in the known cluster.
--- evidence: by what the cluster of today may take over the id of the known one; null for neither.
+-- kept: of the known cluster's entities that occur today, the share in today's cluster.
+-- share: of today's cluster's entities that occurred on that day, the share in the known cluster.
+-- evidence: why today's cluster may inherit the known id; null if it may not.
 WITH days AS (
     SELECT day, days_back
     FROM shared_entities

@@ -1,4 +1,4 @@
--- Fills: nothing; from whom one id split off or was merged, and who split off from it or took it in, on all days.
+-- Fills: nothing; the ids that an id split off from or merged with, and those that split off from it or absorbed it.
 -- Reads: overlaps
 -- Parameters: :stable_id
 SELECT

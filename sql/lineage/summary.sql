@@ -1,4 +1,4 @@
--- Fills: nothing; one row: how many clusters the day has by event, and what became of those of the previous day.
+-- Fills: nothing; one row: the number of clusters by event, for the day and for the previous day.
 -- Reads: lineage
 WITH flags AS (
     SELECT

@@ -1,11 +1,11 @@
 -- Fills: points(point_id, weight, <feature columns>), one row for each distinct feature value of the day.
 -- Reads: features
 -- Parameters: :is_valid
--- Point ids count from 0 in the order of each point's first entity, entities compared by code point.
--- No window spans the day, which one Trino node would have to sort: ids are counted within ranges of entities that
--- begin with the same characters (three more than all entities share) and start where the ranges before it end.
--- A prefix keeps the order of code points, so the ranges follow one another. The longest common prefix of all is
--- that of the first and the last one.
+-- Point ids count from 0 in the order of each point's first entity, by code point.
+-- No window spans the day, because a single Trino node would have to sort it: ids are counted within ranges of
+-- entities with the same prefix (three characters longer than the common prefix of all entities), and start where
+-- the earlier ranges end. A prefix keeps the order of code points, so the ranges are in order. The common prefix of
+-- all entities is that of the first and the last one.
 WITH distinct_values AS (
     SELECT
         {% for name in columns %}

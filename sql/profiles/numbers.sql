@@ -3,9 +3,15 @@
 -- Parameters: :most (ranks to keep), :epsilon (2^-52, the spacing of doubles at 1), :feature0, :feature1, ...
 -- (names of the dimensions; :feature0 alone of an array)
 -- The z-score is (mean of the cluster - mean of the day) / population deviation of the day, over entities. As in
--- scales/standard.sql the differences from a first mean lose nothing, and a dimension whose variance is within the
--- rounding error of a constant one is constant: its deviation is 0, and it has no z-score.
+-- points/scales/standard.sql, the differences from a first mean lose no precision, and a dimension whose variance is
+-- within the rounding error of a constant is constant: its deviation is 0, and it has no z-score.
 -- order-sensitive: adds up floating-point numbers
+{% import "profiles/feature_row.jinja" as feature_row %}
+{% if is_array %}
+{% set feature = "concat(:feature0, '[', CAST(dimension AS VARCHAR), ']')" %}
+{% else %}
+{% set feature = feature_row.named('dimension', columns | length, first=1) %}
+{% endif %}
 WITH labelled AS (
     SELECT
         point_id,
@@ -109,31 +115,16 @@ ranked AS (
     FROM compared
 )
 SELECT
-    CAST(cluster AS BIGINT) AS cluster,
-    CAST('number' AS VARCHAR) AS kind,
-    CAST(rank AS BIGINT) AS rank,
-    {% if is_array %}
-    CAST(concat(:feature0, '[', CAST(dimension AS VARCHAR), ']') AS VARCHAR) AS feature,
-    {% else %}
-    CAST(
-        CASE dimension
-            {% for name in columns %}
-            WHEN {{ loop.index }} THEN :feature{{ loop.index0 }}
-            {% endfor %}
-        END AS VARCHAR
-    ) AS feature,
-    {% endif %}
-    CAST(NULL AS VARCHAR) AS value,
-    CAST(entities AS BIGINT) AS entities,
-    CAST(NULL AS DOUBLE) AS share,
-    CAST(NULL AS DOUBLE) AS day_share,
-    CAST(NULL AS DOUBLE) AS lift,
-    CAST(mean AS DOUBLE) AS mean,
-    CAST(day_mean AS DOUBLE) AS day_mean,
-    CAST(day_spread AS DOUBLE) AS day_spread,
-    CAST(zscore AS DOUBLE) AS zscore,
-    CAST(NULL AS DOUBLE) AS latitude,
-    CAST(NULL AS DOUBLE) AS longitude,
-    CAST(NULL AS DOUBLE) AS radius_m
+    {{ feature_row.columns(
+        cluster='cluster',
+        kind="'number'",
+        rank='rank',
+        feature=feature,
+        entities='entities',
+        mean='mean',
+        day_mean='day_mean',
+        day_spread='day_spread',
+        zscore='zscore',
+    ) }}
 FROM ranked
 WHERE rank <= :most

@@ -1,9 +1,11 @@
--- Fills: cluster_features, the rows of places: the centre of each cluster and how far it reaches.
+-- Fills: cluster_features, the rows of places: the centre and the radius of each cluster.
 -- Reads: clusters, points
 -- Parameters: :feature0, :feature1, ... (names of the places), :diameter, of the Earth's mean sphere in metres
--- The centre is the direction of the sum of the entities' unit vectors, which knows no date line and no pole; the
--- radius the great-circle distance from there to the farthest entity, by the formula of candidates/haversine.sql.
+-- The centre is the direction of the sum of the entities' unit vectors, so the date line and the poles are not special;
+-- the radius is the great-circle distance to the farthest entity, as in candidates/grid/candidates_haversine.sql.
 -- order-sensitive: adds up floating-point numbers
+{% import "profiles/feature_row.jinja" as feature_row %}
+{% set feature = feature_row.named('part', parts | length, first=0) %}
 WITH labelled AS (
     SELECT
         point_id,
@@ -70,26 +72,14 @@ reaches AS (
     GROUP BY cluster, part
 )
 SELECT
-    CAST(cluster AS BIGINT) AS cluster,
-    CAST('place' AS VARCHAR) AS kind,
-    CAST(part + 1 AS BIGINT) AS rank,
-    CAST(
-        CASE part
-            {% for part in parts %}
-            WHEN {{ loop.index0 }} THEN :feature{{ loop.index0 }}
-            {% endfor %}
-        END AS VARCHAR
-    ) AS feature,
-    CAST(NULL AS VARCHAR) AS value,
-    CAST(entities AS BIGINT) AS entities,
-    CAST(NULL AS DOUBLE) AS share,
-    CAST(NULL AS DOUBLE) AS day_share,
-    CAST(NULL AS DOUBLE) AS lift,
-    CAST(NULL AS DOUBLE) AS mean,
-    CAST(NULL AS DOUBLE) AS day_mean,
-    CAST(NULL AS DOUBLE) AS day_spread,
-    CAST(NULL AS DOUBLE) AS zscore,
-    CAST(latitude / DOUBLE '0.017453292519943295' AS DOUBLE) AS latitude,
-    CAST(longitude / DOUBLE '0.017453292519943295' AS DOUBLE) AS longitude,
-    CAST(:diameter * asin(CASE WHEN reduced < 1 THEN sqrt(reduced) ELSE DOUBLE '1' END) AS DOUBLE) AS radius_m
+    {{ feature_row.columns(
+        cluster='cluster',
+        kind="'place'",
+        rank='part + 1',
+        feature=feature,
+        entities='entities',
+        latitude="latitude / DOUBLE '0.017453292519943295'",
+        longitude="longitude / DOUBLE '0.017453292519943295'",
+        radius_m=":diameter * asin(CASE WHEN reduced < 1 THEN sqrt(reduced) ELSE DOUBLE '1' END)",
+    ) }}
 FROM reaches

@@ -1,7 +1,7 @@
 -- Fills: profiles, one row for each cluster of the day and one for its noise, cluster -1.
--- Reads: clusters, medoids, silhouettes, lineage
+-- Reads: clusters, medoids, silhouettes, lineage, names
 -- Parameters: :medoid_points (larger clusters were sampled), :separation_basis ('exact' or 'sampled')
--- Noise has no middle and is no neighbour: what is measured by distances is null for it.
+-- Noise has no centre and is not a neighbour, so its measures of distance are null.
 -- order-sensitive: adds up floating-point numbers
 WITH sizes AS (
     SELECT
@@ -47,6 +47,7 @@ separations AS (
 SELECT
     CAST(sizes.cluster AS BIGINT) AS cluster,
     CAST(lineage.stable_id AS VARCHAR) AS stable_id,
+    CAST(names.name AS VARCHAR) AS name,
     CAST(lineage.first_seen AS VARCHAR) AS first_seen,
     CAST(lineage.last_seen AS VARCHAR) AS last_seen,
     CAST(sizes.entities AS BIGINT) AS entities,
@@ -74,3 +75,4 @@ CROSS JOIN day
 LEFT JOIN middles ON middles.cluster = sizes.cluster
 LEFT JOIN separations ON separations.cluster = sizes.cluster
 LEFT JOIN lineage ON lineage.cluster = sizes.cluster
+LEFT JOIN names ON names.stable_id = lineage.stable_id

@@ -1,4 +1,4 @@
--- Fills: nothing; one row with the mean length of each list or text of the points, to foresee what distances take.
+-- Fills: nothing; one row with the mean length of each list or text of the points, to estimate the cost of distances.
 -- Reads: points
 SELECT
     CAST(count(*) AS BIGINT) AS points

@@ -1,9 +1,11 @@
--- Fills: cluster_features, the rows of tokens, categories and texts: values that entities show.
+-- Fills: cluster_features, the rows of tokens, categories and texts: values of entities.
 -- Reads: clusters, points, medoids
 -- Parameters: :most (ranks to keep), :feature0, :feature1, ... (names of the features)
--- In a cluster of n of the day's N entities, a value that a entities show of the day's b has the lift (a / n) / (b / N).
--- Values are ranked by a / n - b / N, compared in whole numbers as a * N - b * n: lift alone would favour what is rare.
--- The text of the medoid stands before the others.
+-- If a of a cluster's n entities and b of the day's N entities have a value, its lift is (a / n) / (b / N). Values are
+-- ranked by a / n - b / N, compared in integers as a * N - b * n, because the lift alone would favour rare values.
+-- The text of the medoid comes first.
+{% import "profiles/feature_row.jinja" as feature_row %}
+{% set feature = feature_row.named('part', parts | length, first=0) %}
 WITH labelled AS (
     SELECT
         point_id,
@@ -107,27 +109,16 @@ ranked AS (
     FROM compared
 )
 SELECT
-    CAST(cluster AS BIGINT) AS cluster,
-    CAST(kind AS VARCHAR) AS kind,
-    CAST(rank AS BIGINT) AS rank,
-    CAST(
-        CASE part
-            {% for part in parts %}
-            WHEN {{ loop.index0 }} THEN :feature{{ loop.index0 }}
-            {% endfor %}
-        END AS VARCHAR
-    ) AS feature,
-    CAST(value AS VARCHAR) AS value,
-    CAST(entities AS BIGINT) AS entities,
-    CAST(share AS DOUBLE) AS share,
-    CAST(day_share AS DOUBLE) AS day_share,
-    CAST(share / day_share AS DOUBLE) AS lift,
-    CAST(NULL AS DOUBLE) AS mean,
-    CAST(NULL AS DOUBLE) AS day_mean,
-    CAST(NULL AS DOUBLE) AS day_spread,
-    CAST(NULL AS DOUBLE) AS zscore,
-    CAST(NULL AS DOUBLE) AS latitude,
-    CAST(NULL AS DOUBLE) AS longitude,
-    CAST(NULL AS DOUBLE) AS radius_m
+    {{ feature_row.columns(
+        cluster='cluster',
+        kind='kind',
+        rank='rank',
+        feature=feature,
+        value='value',
+        entities='entities',
+        share='share',
+        day_share='day_share',
+        lift='share / day_share',
+    ) }}
 FROM ranked
 WHERE rank <= :most

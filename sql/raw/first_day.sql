@@ -1,5 +1,6 @@
--- Fills: nothing; answers one row: first_day, the earliest day of the source as YYYY-MM-DD, null without rows.
--- Reads: raw.
--- Parameters: :moment, a date, a timestamp, or a text that begins with the day.
-SELECT CAST(substr(CAST(min(:moment) AS VARCHAR), 1, 10) AS VARCHAR) AS first_day
+-- Fills: nothing; one row: first_time, the earliest time of the source as text, null without rows.
+-- Reads: raw
+-- Parameters: :moment (a date, a timestamp, a number, or a text that begins with the day)
+-- Engines print fractions of a second with up to nine digits; six are kept.
+SELECT CAST(regexp_replace(CAST(min(:moment) AS VARCHAR), '(\.[0-9]{6})[0-9]+', '$1') AS VARCHAR) AS first_time
 FROM raw

@@ -1,4 +1,4 @@
--- Fills: nothing; the rows of `files`, which are few, in order.
+-- Fills: nothing; the rows of `files`, sorted; they are few.
 -- Reads: files
 SELECT
     CAST(uri AS VARCHAR) AS uri,

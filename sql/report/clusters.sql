@@ -1,11 +1,12 @@
 -- Fills: nothing; one row for each of the largest clusters of a day, and one for noise (cluster -1), largest first.
 -- Reads: profiles, lineage
--- Parameters: :most (clusters to tell)
--- The window runs over one row a cluster.
+-- Parameters: :most (number of clusters)
+-- The window has one row per cluster.
 WITH ranked AS (
     SELECT
         cluster,
         stable_id,
+        name,
         first_seen,
         entities,
         points,
@@ -20,6 +21,7 @@ WITH ranked AS (
 SELECT
     CAST(ranked.cluster AS BIGINT) AS cluster,
     CAST(ranked.stable_id AS VARCHAR) AS stable_id,
+    CAST(ranked.name AS VARCHAR) AS name,
     CAST(ranked.first_seen AS VARCHAR) AS first_seen,
     CAST(ranked.entities AS BIGINT) AS entities,
     CAST(ranked.points AS BIGINT) AS points,

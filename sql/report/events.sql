@@ -1,7 +1,7 @@
--- Fills: nothing; what became of the clusters of a day, the largest of each event first.
+-- Fills: nothing; the events of the clusters of a day, the largest clusters of each event first.
 -- Reads: lineage (of one day)
--- Parameters: :most (rows to tell of each event)
--- The window runs over one row a cluster.
+-- Parameters: :most (rows per event)
+-- The window has one row per cluster.
 WITH ranked AS (
     SELECT
         cluster,

@@ -1,7 +1,7 @@
--- Fills: nothing; what distinguishes each of the largest clusters of a day.
+-- Fills: nothing; the features that distinguish the largest clusters of a day.
 -- Reads: profiles, cluster_features
--- Parameters: :most (clusters to tell), :best (features of each kind to tell)
--- The window runs over one row a cluster.
+-- Parameters: :most (number of clusters), :best (features per kind)
+-- The window has one row per cluster.
 WITH ranked AS (
     SELECT
         cluster,

@@ -1,7 +1,7 @@
--- Fills: nothing; the days of the largest identities, and how many identities there are in all.
+-- Fills: nothing; the days of the largest ids, the ends of ids that merged into them, and the total number of ids.
 -- Reads: lineage (of several days)
--- Parameters: :most (identities to tell)
--- The window runs over one row an identity.
+-- Parameters: :most (number of ids)
+-- The window has one row per id.
 WITH sizes AS (
     SELECT
         stable_id,
@@ -15,6 +15,11 @@ ranked AS (
         row_number() OVER (PARTITION BY entities > 0 ORDER BY entities DESC, stable_id) AS place
     FROM sizes
     WHERE entities > 0
+),
+largest AS (
+    SELECT stable_id
+    FROM ranked
+    WHERE place <= :most
 ),
 living AS (
     SELECT count(*) AS identities
@@ -34,7 +39,8 @@ SELECT
     CAST(lineage.successor AS VARCHAR) AS successor,
     CAST(living.identities AS BIGINT) AS identities
 FROM lineage
-JOIN ranked ON ranked.stable_id = lineage.stable_id
 CROSS JOIN living
-WHERE ranked.place <= :most
+LEFT JOIN largest ON largest.stable_id = lineage.stable_id
+LEFT JOIN largest AS heirs ON heirs.stable_id = lineage.successor
+WHERE largest.stable_id IS NOT NULL OR (lineage.event = 'died' AND heirs.stable_id IS NOT NULL)
 ORDER BY lineage.day, lineage.stable_id

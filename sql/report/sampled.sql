@@ -1,9 +1,9 @@
 -- Fills: nothing; a sample of the points with their cluster, for a picture.
 -- Reads: points, clusters
--- Parameters: :step (of a point's cluster: about each step-th point is taken)
--- Which ones is a matter of the point's number alone: number * 48271 mod (2^31 - 1), the generator of Park and Miller,
--- mixes the numbers, so that points that follow one another are not taken or left together.
--- Arrays come as text, which every engine hands over.
+-- Parameters: :step (by the point's cluster: about every step-th point is sampled)
+-- The choice depends only on the point id: id * 48271 mod (2^31 - 1), the generator of Park and Miller, mixes the ids,
+-- so that consecutive points are sampled independently.
+-- Arrays are returned as text, which every engine supports.
 WITH labelled AS (
     SELECT
         point_id,

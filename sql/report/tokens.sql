@@ -1,6 +1,6 @@
--- Fills: nothing; the values that at least a twentieth of a cluster's entities show, commonest first.
+-- Fills: nothing; the values of at least a twentieth of a cluster's entities, most frequent first.
 -- Reads: points, clusters
--- Parameters: :is_shown (condition on the cluster: those a picture has room for)
+-- Parameters: :is_shown (condition on the cluster: the clusters in the picture)
 WITH labelled AS (
     SELECT
         point_id,

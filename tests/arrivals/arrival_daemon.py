@@ -12,20 +12,21 @@ import duckdb
 from cluster_assets.arrivals.announcements import Announced, Cursor
 from cluster_assets.arrivals.claims import Claims
 from cluster_assets.arrivals.reception import Reception
-from cluster_assets.composition import open_announcements
-from cluster_assets.domain.partitions import Day, parse_day
+from cluster_assets.domain.days import Day, parse_day
+from cluster_assets.opening import open_announcements
 from cluster_assets.settings import load_settings
-from cluster_assets.stages.ledger import Ledger
-from cluster_assets.stages.stage import DayJob, run_day
-from cluster_assets.stages.way import STAGE_NAMES, STAGES
+from cluster_assets.stages.day.job import DayJob
+from cluster_assets.stages.day.run import run_day
+from cluster_assets.stages.ledger.ledger import Ledger
+from cluster_assets.stages.sequence import STAGE_NAMES, STAGES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from cluster_assets.arrivals.announcements import Announcements
     from cluster_assets.arrivals.reception import Look
-    from cluster_assets.backend import Backend
-    from cluster_assets.pipeline_spec import PipelineSpec
+    from cluster_assets.backends.ports import Backend
+    from cluster_assets.spec.pipeline import PipelineSpec
 
 ATTRIBUTES: dict[str, Any] = {
     "name": "visits",
@@ -74,7 +75,7 @@ class Daemon:
         self.lease = dt.timedelta(minutes=15)
         self.clock = lambda: dt.datetime.now(dt.UTC)
 
-    def look(self, today: str = "2026-02-01") -> Look:
+    def look(self, today: str = "2026-02-01", *, is_preview: bool = False) -> Look:
         """Look, and neither record the runs nor remember: as if killed then."""
         reception = Reception(
             self.spec,
@@ -83,6 +84,7 @@ class Daemon:
             self.announcements,
             Claims(self.backend.store, self.lease, self.clock),
             self.run_keys.__contains__,
+            is_preview,
         )
         return reception.look(self.cursor, dt.date.fromisoformat(today))
 
@@ -117,3 +119,6 @@ class Announcer:
 
     def since(self, cursor: Cursor) -> Announced:
         return Announced(frozenset(self.days))
+
+    def preview(self, cursor: Cursor) -> Announced:
+        return self.since(cursor)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cluster_assets.composition import open_backend
-from cluster_assets.pipeline_spec import PipelineSpec
+from cluster_assets.opening import open_backend
 from cluster_assets.settings import load_settings
+from cluster_assets.spec.pipeline import PipelineSpec
 
 sys.path.insert(0, str(Path(__file__).parent))  # what the tests share is a module beside them
 
@@ -19,7 +19,7 @@ from arrival_daemon import ATTRIBUTES, Daemon, Lake  # found by the line above
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cluster_assets.backend import Backend
+    from cluster_assets.backends.ports import Backend
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Which object is the marker of which day, and what the YAML may say of it."""
+"""The marker objects of days, and their settings in the YAML."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from cluster_assets.arrivals.announcements import Cursor, read_cursor
-from cluster_assets.arrivals.markers import Marker, marker_of
+from cluster_assets.arrivals.announcements import Cursor, Marker, marker_of, read_cursor
 from cluster_assets.arrivals.queue import created_object
-from cluster_assets.arrivals_spec import marker_in_folder
+from cluster_assets.domain.days import Day, parse_day
 from cluster_assets.domain.errors import SpecError
-from cluster_assets.domain.partitions import Day, parse_day
-from cluster_assets.pipeline_spec import PipelineSpec
+from cluster_assets.domain.times.layouts import read_layout
+from cluster_assets.domain.times.marked_days import check_template
+from cluster_assets.spec.arrivals import marker_in_folder
+from cluster_assets.spec.pipeline import PipelineSpec
 
 BASE: dict[str, Any] = {
     "name": "visits",
@@ -43,6 +44,30 @@ def test_the_address_of_a_day_tells_the_day(day: Day, before: str, after: str) -
     assert marker.day_of(marker.address(day) + "x") is None
 
 
+@pytest.mark.parametrize(
+    ("template", "address", "others"),
+    [
+        ("/lake/dt={day:%Y%m%d}/_SUCCESS", "/lake/dt=20260302/_SUCCESS", ["/lake/dt=20260230/_SUCCESS"]),
+        (
+            "/lake/y={day:%Y}/m={day:%m}/d={day:%d}/{day}.done",
+            "/lake/y=2026/m=03/d=02/2026-03-02.done",
+            ["/lake/y=2026/m=03/d=02/2026-03-03.done", "/lake/y=2026/m=3/d=2/2026-03-02.done"],
+        ),
+    ],
+)
+def test_other_spellings_of_the_day(template: str, address: str, others: list[str]) -> None:
+    marker, day = Marker(check_template(template)), parse_day("2026-03-02")
+    assert marker.address(day) == address
+    assert marker.day_of(address) == day
+    assert [marker.day_of(other) for other in others] == [None] * len(others)
+
+
+@pytest.mark.parametrize("template", ["data/{day:%Y}/x", "data/{day:%q}/x", "data/x"])
+def test_a_template_that_tells_no_day(template: str) -> None:
+    with pytest.raises(ValueError, match=r"has no month|is not known|contains no day"):
+        check_template(template)
+
+
 def test_every_place_of_the_day_must_be_the_same_day() -> None:
     marker = Marker("/lake/day={day}/visits_{day}.done")
     assert marker.day_of("/lake/day=2026-01-05/visits_2026-01-05.done") == parse_day("2026-01-05")
@@ -52,24 +77,28 @@ def test_every_place_of_the_day_must_be_the_same_day() -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "column", "marker"),
+    ("files", "layout", "marker"),
     [
-        ("data/day=*/*.parquet", "day", "data/day={day}/_SUCCESS"),
-        ("s3://lake/day=*/hour=*/part.parquet", "day", "s3://lake/day={day}/_SUCCESS"),
-        ("data/source=*/day=*/*.parquet", "day", None),
-        ("data/*.parquet", "day", None),
+        ("lake/dt=*/*.csv", "dt=%Y%m%d", "lake/dt={day:%Y%m%d}/_SUCCESS"),
+        ("lake/y=*/m=*/d=*/*.csv", "y=%Y/m=%m/d=%d", "lake/y={day:%Y}/m={day:%m}/d={day:%d}/_SUCCESS"),
+        ("lake/y=*/*.csv", "y=%Y/m=%m/d=%d", None),
+        ("lake/sales_*.csv", "sales_%Y%m%d", None),
+        ("data/day=*/*.parquet", "day=%Y-%m-%d", "data/day={day}/_SUCCESS"),
+        ("s3://lake/day=*/hour=*/part.parquet", "day=%Y-%m-%d", "s3://lake/day={day}/_SUCCESS"),
+        ("data/source=*/day=*/*.parquet", "day=%Y-%m-%d", None),
+        ("data/*.parquet", "day=%Y-%m-%d", None),
         ("data/day=*/*.parquet", None, None),
-        (None, "day", None),
+        (None, "day=%Y-%m-%d", None),
     ],
 )
-def test_the_marker_of_a_folder_a_day(files: str | None, column: str | None, marker: str | None) -> None:
-    assert marker_in_folder(files, column) == marker
+def test_the_marker_of_a_folder_a_day(files: str | None, layout: str | None, marker: str | None) -> None:
+    assert marker_in_folder(files, read_layout(layout) if layout else None) == marker
 
 
 def test_a_pipeline_without_a_folder_a_day_must_name_its_marker() -> None:
     with pytest.raises(ValidationError, match=r"write arrivals\.marker"):
         PipelineSpec.model_validate(BASE | {"arrivals": {}})
-    with pytest.raises(ValidationError, match="names no day"):
+    with pytest.raises(ValidationError, match="contains no day"):
         PipelineSpec.model_validate(BASE | {"arrivals": {"marker": "data/_SUCCESS"}})
     with pytest.raises(ValidationError, match="is a pattern"):
         PipelineSpec.model_validate(BASE | {"arrivals": {"marker": "data/*/{day}.done"}})

@@ -10,14 +10,13 @@ import boto3
 import pytest
 from arrival_daemon import ATTRIBUTES, Daemon
 
-from cluster_assets.arrivals.announcements import Cursor, MarkerFiles
-from cluster_assets.arrivals.markers import Marker
+from cluster_assets.arrivals.announcements import Cursor, Marker, MarkerFiles
 from cluster_assets.arrivals.queue import MarkerQueue
-from cluster_assets.aws.faults import Patience
-from cluster_assets.composition import open_announcements
+from cluster_assets.backends.patience import Patience
 from cluster_assets.domain.errors import QueueError, SpecError
-from cluster_assets.pipeline_spec import PipelineSpec
+from cluster_assets.opening import open_announcements
 from cluster_assets.settings import load_settings
+from cluster_assets.spec.pipeline import PipelineSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from arrival_daemon import Lake as Folder
     from athena_lake import Lake
 
-    from cluster_assets.backend import Backend
+    from cluster_assets.backends.ports import Backend
 
 BUCKET = "arrivals-of-the-tests"
 MARKER = Marker(f"s3://{BUCKET}/visits/day={{day}}/_SUCCESS")
@@ -123,6 +122,18 @@ def test_a_daemon_killed_before_its_cursor_was_saved_gets_the_event_again(
     assert daemon.tick() == []
     assert bucket.messages() == 0
     assert daemon.computed("clusters", D1) == 1
+
+
+def test_a_preview_leaves_every_message_to_the_daemon(lake: Folder, bucket: Bucket, daemon: Daemon) -> None:
+    lake.write(D1)
+    bucket.mark(D1)
+    seen = daemon.look(is_preview=True)
+    assert seen.requests == ()
+    assert "a preview receives no messages of the queue" in " ".join(seen.notes)
+    assert bucket.messages() == 1
+    assert daemon.tick() == [D1]
+    daemon.look(is_preview=True)
+    assert bucket.messages() == 1, "the message is removed by the next tick, which has the saved cursor"
 
 
 def test_duplicates_other_objects_and_late_data(lake: Folder, bucket: Bucket, daemon: Daemon) -> None:

@@ -12,13 +12,13 @@ import pytest
 from arrival_daemon import ATTRIBUTES, Announcer, Daemon
 
 from cluster_assets.arrivals.announcements import Cursor
-from cluster_assets.domain.partitions import days_between, parse_day
-from cluster_assets.pipeline_spec import PipelineSpec
+from cluster_assets.domain.days import days_between, parse_day
+from cluster_assets.spec.pipeline import PipelineSpec
 
 if TYPE_CHECKING:
     from arrival_daemon import Lake
 
-    from cluster_assets.backend import Backend
+    from cluster_assets.backends.ports import Backend
 
 D1, D2, D3 = "2026-01-01", "2026-01-02", "2026-01-03"
 

@@ -3,43 +3,47 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import logging
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
 from arrival_daemon import ATTRIBUTES
+from webhook import open_webhook
 
-from cluster_assets.assets.resource import BackendResource
+from cluster_assets.alerts.channels import redact
 from cluster_assets.components.automation import automated_pipeline
 from cluster_assets.components.freshness import due_after, latest_due_day
 from cluster_assets.components.hooks import NAME, failure_sensors
-from cluster_assets.components.notifications import FailedRun, notify, redact
+from cluster_assets.components.notifications import FailedRun, notify
 from cluster_assets.components.sensors import RUN_KEY_TAG, arrival_sensor
 from cluster_assets.definitions import defs
+from cluster_assets.domain.days import parse_day
 from cluster_assets.domain.errors import NotificationError
-from cluster_assets.domain.partitions import parse_day
-from cluster_assets.pipeline_spec import Arrivals, PipelineSpec
 from cluster_assets.settings import load_settings
+from cluster_assets.spec.pipeline import Arrivals, PipelineSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from arrival_daemon import Daemon, Lake
+    from webhook import Webhook
 
-    from cluster_assets.backend import Backend
+    from cluster_assets.backends.ports import Backend
 
 D1, D2 = "2026-01-01", "2026-01-02"
-BACKEND = {"backend": BackendResource()}
 
 
-def evaluate(spec: PipelineSpec, instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult:
+def evaluate(
+    spec: PipelineSpec, instance: dg.DagsterInstance, cursor: str | None, *, started: float | None = 1.0
+) -> dg.SensorResult:
+    """A tick of the daemon, which knows when the sensor was started; a preview in the UI does not."""
     sensor = arrival_sensor(spec, Arrivals.model_validate({}), "visits_daily")
-    result = sensor(dg.build_sensor_context(instance=instance, cursor=cursor, sensor_name=sensor.name))
+    context = dg.build_sensor_context(
+        instance=instance, cursor=cursor, sensor_name=sensor.name, last_sensor_start_time=started
+    )
+    result = sensor(context)
     assert isinstance(result, dg.SensorResult)
     return result
 
@@ -69,19 +73,34 @@ def test_the_sensor_asks_for_partitions_by_run_key(
         assert "computed from these inputs already" in str(other.skip_reason.skip_message)
 
 
+def test_a_preview_shows_the_runs_and_takes_no_claim(
+    lake: Lake, spec: PipelineSpec, backend: Backend
+) -> None:
+    lake.write(D1)
+    lake.mark(D1)
+    with dg.DagsterInstance.ephemeral() as instance:
+        for _ in range(2):
+            seen = evaluate(spec, instance, None, started=None)
+            assert [request.partition_key for request in seen.run_requests or ()] == [D1]
+        assert list(backend.store.list("visits/_arrivals/")) == []
+        real = evaluate(spec, instance, None)
+        assert [request.partition_key for request in real.run_requests or ()] == [D1]
+        assert len(list(backend.store.list("visits/_arrivals/"))) == 1
+
+
 @dg.job
 def NOTHING() -> None:  # noqa: N802
     """A job for runs that are only recorded."""
 
 
 def test_yaml_with_arrivals_makes_a_running_sensor(home: Path, spec: PipelineSpec) -> None:
-    definitions = automated_pipeline(spec, 30)
+    definitions = automated_pipeline(spec, load_settings())
     [sensor] = definitions.sensors or ()
     assert sensor.name == "visits_arrivals"
     assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
     assert sensor.minimum_interval_seconds == 30
     without = PipelineSpec.model_validate(spec.model_dump(mode="json", exclude={"arrivals"}))
-    assert not automated_pipeline(without, 30).sensors
+    assert not automated_pipeline(without, load_settings()).sensors
 
 
 def scheduled(**attributes: Any) -> PipelineSpec:
@@ -91,7 +110,7 @@ def scheduled(**attributes: Any) -> PipelineSpec:
 
 
 def test_the_schedule_asks_for_the_day_before_in_utc(home: Path) -> None:
-    definitions = dg.Definitions.merge(automated_pipeline(scheduled(), 30), dg.Definitions(resources=BACKEND))
+    definitions = automated_pipeline(scheduled(), load_settings())
     schedule = definitions.resolve_schedule_def("visits_daily_schedule")
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("30 6 * * *", "UTC")
     context = dg.build_schedule_context(
@@ -128,7 +147,7 @@ def test_an_ended_pipeline_owes_its_last_day() -> None:
 
 
 def clusters_of(spec: PipelineSpec) -> dg.AssetSpec:
-    definitions = dg.Definitions.merge(automated_pipeline(spec, 30), dg.Definitions(resources=BACKEND))
+    definitions = automated_pipeline(spec, load_settings())
     specs = definitions.resolve_all_asset_specs()
     return next(asset for asset in specs if asset.key == dg.AssetKey(["visits", "clusters"]))
 
@@ -140,7 +159,7 @@ def test_clusters_have_a_deadline(home: Path) -> None:
     )
     assert clusters_of(scheduled(end_date="2026-01-03")).freshness_policy is None
     assert clusters_of(scheduled(schedule=None)).freshness_policy is None
-    names = [schedule.name for schedule in automated_pipeline(scheduled(), 30).schedules or ()]
+    names = [schedule.name for schedule in automated_pipeline(scheduled(), load_settings()).schedules or ()]
     assert sorted(names) == ["visits_daily_schedule", "visits_freshness_schedule"]
 
 
@@ -148,7 +167,7 @@ def test_the_check_knows_which_day_is_missing(lake: Lake, spec: PipelineSpec, da
     late = PipelineSpec.model_validate(
         spec.model_dump(mode="json") | {"end_date": D2, "freshness": {"within_hours": 1}}
     )
-    checks = automated_pipeline(late, 30).asset_checks or ()
+    checks = automated_pipeline(late, load_settings()).asset_checks or ()
     [check] = [check for check in checks if "latest_day_present" in str(check.check_keys)]
     for day, passed in ((D1, False), (D2, True)):
         lake.write(day)
@@ -160,46 +179,12 @@ def test_the_check_knows_which_day_is_missing(lake: Lake, spec: PipelineSpec, da
         assert evaluation.description == f"{D2} is due; the latest day there is: {day}"
 
 
-class Webhook(ThreadingHTTPServer):
-    """Collects what it is sent; refuses the first posts."""
-
-    def __init__(self, *refusals: int) -> None:
-        super().__init__(("127.0.0.1", 0), _Post)
-        self.refusals = list(refusals)
-        self.bodies: list[dict[str, Any]] = []
-        self.posts = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/hooks/canary-t0ken-4417"
-
-
-class _Post(BaseHTTPRequestHandler):
-    server: Webhook
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.posts += 1
-        status = self.server.refusals.pop(0) if self.server.refusals else 200
-        if status == 200:
-            self.server.bodies.append(json.loads(body))
-        self.send_response(status)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Stay silent."""
-
-
 @pytest.fixture
 def webhook(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
-    monkeypatch.setattr("cluster_assets.components.notifications._PAUSE_S", 0.0)
-    with Webhook() as server:
+    monkeypatch.setattr("cluster_assets.alerts.channels._PAUSE_S", 0.0)
+    with open_webhook() as server:
         monkeypatch.setenv("CLUSTER_NOTIFY_WEBHOOK_URL", server.url)
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
         yield server
-        server.shutdown()
-        thread.join()
 
 
 RUN = FailedRun("run-1", "visits_daily", ("visits/points",), (D1, D2), "points", "disk of tok_9f8e7d full")
@@ -221,7 +206,7 @@ def test_a_failure_is_posted(webhook: Webhook, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(("refusals", "posts"), [((403,), 1), ((500, 500, 500), 3)])
-def test_a_webhook_that_refuses_is_told_without_its_address(
+def test_a_webhook_that_refuses_is_reported_without_its_address(
     webhook: Webhook, refusals: tuple[int, ...], posts: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -232,10 +217,10 @@ def test_a_webhook_that_refuses_is_told_without_its_address(
     assert "canary" not in str(raised.value) + caplog.text + repr(load_settings())
 
 
-def test_a_webhook_that_is_gone_is_told_without_its_address(
+def test_a_webhook_that_is_gone_is_reported_without_its_address(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cluster_assets.components.notifications._PAUSE_S", 0.0)
+    monkeypatch.setattr("cluster_assets.alerts.channels._PAUSE_S", 0.0)
     for url in ("http://127.0.0.1:9/canary", "file:///canary", "http://canary space/"):
         monkeypatch.setenv("CLUSTER_NOTIFY_WEBHOOK_URL", url)
         with pytest.raises(NotificationError) as raised:
@@ -254,7 +239,7 @@ def test_redaction() -> None:
     assert text == "*** *** abc /usr/bin https://***@host/x"
 
 
-def test_a_run_that_fails_is_told_by_the_sensor(webhook: Webhook) -> None:
+def test_a_run_that_fails_is_reported_by_the_sensor(webhook: Webhook) -> None:
     @dg.op
     def breaks() -> None:
         raise dg.Failure("it broke: no column x")
@@ -275,7 +260,7 @@ def test_a_run_that_fails_is_told_by_the_sensor(webhook: Webhook) -> None:
     assert "it broke: no column x" in body["reason"]
 
 
-def test_nobody_is_told_unless_the_settings_say_whom(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_sent_without_settings(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert failure_sensors(load_settings()) == []
     assert NAME not in [sensor.name for sensor in defs().sensors or ()]
     monkeypatch.setenv("CLUSTER_NOTIFY_SNS_TOPIC", "arn:aws:sns:eu-central-1:123456789012:failures")

@@ -1,4 +1,4 @@
-"""A failed run told through a topic, as its subscribers receive it (SNS -> SQS on the emulator)."""
+"""The notice of a failed run through a topic, as subscribers receive it (SNS -> SQS on the emulator)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def account(home: Path, ministack: Ministack, monkeypatch: pytest.MonkeyPatch) -
     return ministack
 
 
-def test_a_subscriber_is_told(account: Ministack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_subscriber_gets_a_message(account: Ministack, monkeypatch: pytest.MonkeyPatch) -> None:
     sns, sqs = account.client("sns"), account.client("sqs")
     topic = sns.create_topic(Name="failures")["TopicArn"]
     queue = sqs.create_queue(QueueName="told")["QueueUrl"]

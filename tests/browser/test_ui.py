@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
-from dagster_pages import button, needs_chromium, open_ui, says, take_picture
-from selenium.webdriver.common.by import By
+from dagster_pages import button, needs_chromium, open_ui, says, select_partitions, take_picture
+from waiting import wait_for
 
-from cluster_assets.composition import open_storage
-from cluster_assets.domain.partitions import parse_day
+from cluster_assets.domain.days import parse_day
+from cluster_assets.opening import open_storage
+from cluster_assets.operations.progress import parts_of
 from cluster_assets.sample import SampleConfig, write_sample
-from cluster_assets.settings import load_settings
-from cluster_assets.stages.ledger import Ledger
-from cluster_assets.stages.way import STAGE_NAMES
+from cluster_assets.settings import PACKAGED_DEFS, load_settings
+from cluster_assets.spec.yaml.files import load_pipeline
+from cluster_assets.stages.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,23 +39,15 @@ def test_the_graph_and_a_partition_materialized_by_hand(ui: str, browser: webdri
     says(browser, "raw", "points", "candidates", "clusters", "lineage", "profiles", "report")
     # The graph of the job draws only the nodes that are in view, so that it is not asked for all of them.
     browser.get(f"{ui}/locations/cluster_assets/jobs/attackers_daily")
-    says(browser, f"View {len(STAGE_NAMES)} assets", "points")
+    assets = parts_of(load_pipeline(PACKAGED_DEFS / "attackers" / "defs.yaml"))
+    says(browser, f"View {len(assets)} assets", "points")
     button(browser, "Materialize all").click()
-    says(browser, "Partition selection")
-    field = next(
-        element
-        for element in browser.find_elements(By.CSS_SELECTOR, "input[type=text]")
-        if "2013" in str(element.get_attribute("placeholder"))
-    )
-    field.send_keys(DAY, "\t")
+    select_partitions(browser, DAY)
     button(browser, "Launch").click()
 
     store, catalog = open_storage(load_settings())
     ledger = Ledger(store, catalog, "attackers")
-    deadline = time.monotonic() + 480
-    while ledger.current("clusters", parse_day(DAY)) is None:
-        assert time.monotonic() < deadline, browser.find_element(By.TAG_NAME, "body").text[:3000]
-        time.sleep(1)
+    wait_for("the clusters are published", lambda: ledger.current("clusters", parse_day(DAY)), pause_s=1)
     published = ledger.require("clusters", parse_day(DAY))
     assert published.metrics["entities"] == 300
 

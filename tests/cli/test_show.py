@@ -9,20 +9,20 @@ import pytest
 from click.testing import CliRunner
 
 from cluster_assets.cli import commands
-from cluster_assets.cli.show import summary_table
-from cluster_assets.composition import open_storage
+from cluster_assets.cli.day_table import summary_table
+from cluster_assets.domain.days import days_between, parse_day
 from cluster_assets.domain.errors import SpecError, UpstreamMissingError
-from cluster_assets.domain.partitions import days_between, parse_day
 from cluster_assets.domain.tables import CANDIDATES, CLUSTERS, MEMBERS, points_contract
+from cluster_assets.opening import open_storage
+from cluster_assets.operations.summaries import summarize_day
 from cluster_assets.settings import load_settings
-from cluster_assets.stages.ledger import Draft, Ledger
-from cluster_assets.summaries import summarize_day
+from cluster_assets.stages.ledger.ledger import Draft, Ledger
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cluster_assets.domain.days import Day
     from cluster_assets.domain.manifests import Manifest
-    from cluster_assets.domain.partitions import Day
     from cluster_assets.domain.tables import TableContract
 
 DAYS = tuple(days_between(parse_day("2013-03-03"), parse_day("2013-03-05")))
@@ -70,6 +70,7 @@ def ledger(home: Path) -> Ledger:
                 "clusters": 1,
                 "noise": 1,
                 "noise_ratio": 0.25,
+                **({"contested_merges": 3} if day == DAYS[1] else {}),
                 "athena_usd": athena[3],
                 "lambda_usd": worker[1],
             },
@@ -125,6 +126,13 @@ def test_a_range_has_its_published_days(ledger: Ledger, arguments: tuple[str, ..
         assert body["foreseen_usd"] == sum(FORESEEN[day])
 
 
+def test_contested_merges_are_reported(ledger: Ledger) -> None:
+    assert [body["contested_merges"] for body in shown()] == [None, 3, None]
+    for arguments, said in (([], True), (["--day", "2013-03-04"], True), (["--day", "2013-03-03"], False)):
+        done = CliRunner().invoke(commands, ["show", "attackers", *arguments], catch_exceptions=False)
+        assert ("3 merges are contested on 1 day: " in done.output) == said
+
+
 def test_one_day_is_an_object(ledger: Ledger) -> None:
     body = shown("--day", "2013-03-03")
     assert (body["day"], body["rows"], body["entities"], body["cost_usd"]) == ("2013-03-03", 7, 4, 1.75)
@@ -145,12 +153,29 @@ def test_the_last_line_sums_the_range(ledger: Ledger) -> None:
     ("arguments", "told"),
     [
         (("--day", "2013-03-05", "--to", "2013-03-03"), "later day"),
-        (("--day", "2014-01-01", "--to", "2014-01-03"), "2013-03-03 to 2013-03-05"),
         (("--to", "yesterday"), "yesterday"),
     ],
 )
-def test_impossible_ranges_are_told(ledger: Ledger, arguments: tuple[str, ...], told: str) -> None:
+def test_impossible_ranges_are_refused(ledger: Ledger, arguments: tuple[str, ...], told: str) -> None:
     with pytest.raises(SpecError, match=told):
         CliRunner().invoke(commands, ["show", "attackers", *arguments], catch_exceptions=False)
-    with pytest.raises(UpstreamMissingError):
-        CliRunner().invoke(commands, ["show", "attackers", "--day", "2014-01-01"], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "body", "said"),
+    [
+        (("attackers", "--day", "2014-01-01"), None, "2014-01-01"),
+        (("attackers", "--day", "2014-01-01", "--to", "2014-01-03"), [], "2013-03-03 to 2013-03-05"),
+        (("origins",), [], "no day of origins is published"),
+        (("origins", "--to", "2014-01-03"), [], "cluster-assets run origins --day"),
+    ],
+)
+def test_nothing_to_show_is_an_error_and_valid_json(
+    ledger: Ledger, arguments: tuple[str, ...], body: Any, said: str
+) -> None:
+    for form in ("table", "json"):
+        done = CliRunner().invoke(commands, ["show", *arguments, "--format", form])
+        assert isinstance(done.exception, UpstreamMissingError)  # exit status 1, see `run_command`
+        assert said in str(done.exception)
+        assert "remedy:" in str(done.exception)
+        assert done.stdout == "" if form == "table" else json.loads(done.stdout) == body

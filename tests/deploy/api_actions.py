@@ -1,6 +1,7 @@
 """Which actions on which resources a call of AWS needs.
 
-Sources: Service Authorization Reference, the pages of Amazon S3, AWS Glue, Amazon Athena and AWS Lambda; of
+Sources: Service Authorization Reference, the pages of Amazon S3, AWS Glue, Amazon Athena, AWS Lambda,
+Amazon DynamoDB, Amazon SNS, Amazon SES v2 and Amazon SQS; of
 S3's user guide "Required permissions for Amazon S3 API operations"; of Glue's "Specifying AWS Glue resource
 ARNs": a call about a table needs its action on the catalog, the database and the table.
 """
@@ -54,9 +55,17 @@ def needs_of(call: Call) -> list[Need]:
     Raises:
         LookupError: It is none that this knows.
     """
-    return {"s3": _of_s3, "glue": _of_glue, "athena": _of_athena, "lambda": _of_lambda, "sts": _of_sts}[
-        service_of(call)
-    ](call)
+    return {
+        "s3": _of_s3,
+        "glue": _of_glue,
+        "athena": _of_athena,
+        "lambda": _of_lambda,
+        "sts": _of_sts,
+        "dynamodb": _of_dynamodb,
+        "sns": _of_sns,
+        "ses": _of_ses,
+        "sqs": _of_sqs,
+    }[service_of(call)](call)
 
 
 def _of_s3(call: Call) -> list[Need]:
@@ -84,6 +93,23 @@ def _of_glue(call: Call) -> list[Need]:
     return [(f"glue:{call.target}", glue + resource) for resource in resources]
 
 
+def _of_dynamodb(call: Call) -> list[Need]:
+    body: dict[str, Any] = json.loads(call.body or b"{}")
+    if not {"TableName", "RequestItems"} & body.keys():
+        raise LookupError(f"a call of DynamoDB without a table: {call}")
+    tables = [body["TableName"]] if "TableName" in body else list(body["RequestItems"])
+    return [
+        (f"dynamodb:{call.target}", f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}") for name in tables
+    ]
+
+
+def _of_sqs(call: Call) -> list[Need]:
+    body: dict[str, Any] = json.loads(call.body)
+    # SQS has one permission for single and several messages.
+    action = call.target.replace("MessageBatch", "Message")
+    return [(f"sqs:{action}", f"arn:aws:sqs:{REGION}:{ACCOUNT}:{body['QueueUrl'].rpartition('/')[2]}")]
+
+
 def _of_athena(call: Call) -> list[Need]:
     # Calls about a query name its id alone; AWS knows the workgroup that ran it.
     group = json.loads(call.body).get("WorkGroup", "primary")
@@ -103,3 +129,15 @@ def _of_sts(call: Call) -> list[Need]:
     if b"Action=GetCallerIdentity" not in call.body:
         raise LookupError(call.body)
     return []  # everybody may ask who he is
+
+
+def _of_sns(call: Call) -> list[Need]:
+    fields = parse_qs(call.body.decode())
+    return [(f"sns:{fields['Action'][0]}", fields["TopicArn"][0])]
+
+
+def _of_ses(call: Call) -> list[Need]:
+    if call.path != "/v2/email/outbound-emails":
+        raise LookupError(call.path)
+    sender = json.loads(call.body)["FromEmailAddress"]
+    return [("ses:SendEmail", f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/{sender}")]

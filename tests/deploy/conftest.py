@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from waiting import LONGEST_S
 
-from cluster_assets.settings import PROJECT_ROOT
+from cluster_assets.project import PROJECT_ROOT
+from deploy.stack.stacks import StackId
+from deploy.stack.tool_options import arrivals_options
 
 if TYPE_CHECKING:
     from ministack_server import Ministack
@@ -42,7 +45,7 @@ class Tools:
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=LONGEST_S,
         )
         assert done.returncode == 0, f"$ sam {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
@@ -59,16 +62,17 @@ def tools() -> Tools:
 @pytest.fixture(scope="session")
 def project(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what `make deploy` deploys from."""
-    from artifacts import make_artifacts  # after this folder is on the path
+    from artifacts import make_artifacts, make_serving_artifacts  # after this folder is on the path
 
     folder = tmp_path_factory.mktemp("project")
-    for name in ("template.yaml", "samconfig.toml", "deploy/arrivals.yaml"):
+    for name in ("template.yaml", "samconfig.toml", "deploy/arrivals.yaml", "deploy/serving.yaml"):
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(PROJECT_ROOT / name, folder / name)
     if built := pytestconfig.getoption("built_layer", default=None):
         shutil.copytree(built, folder / "build" / "layer")
     else:
         make_artifacts(folder / "build" / "layer")
+    make_serving_artifacts(folder / "build" / "serving")
     return folder
 
 
@@ -86,6 +90,16 @@ class Deployed:
     def sam(self, *arguments: str) -> str:
         return self.tools.run_sam(*arguments, folder=self.project, environment=self.ministack.environment)
 
+    def deploy(self) -> None:
+        """What `make deploy ENV=dev` does."""
+        self.sam("build", "--config-env", "dev")
+        self.sam("deploy", "--config-env", "dev")
+
+    def deploy_arrivals(self, stack: StackId, pipeline: str) -> None:
+        """What `make deploy-arrivals` does."""
+        template = ("--template-file", "deploy/arrivals.yaml")
+        self.sam("deploy", *template, *arrivals_options(stack, pipeline))
+
     def outputs(self, stack: str = "cluster-assets-dev") -> dict[str, str]:
         found = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
         return {one["OutputKey"]: one["OutputValue"] for one in found["Outputs"]}
@@ -99,9 +113,6 @@ def deployed(tools: Tools, project: Path, ministack: Ministack) -> Deployed:
     # Shared objects and bytecode of the layer are of one minor version.
     assert ministack.python == python_of(project / "build" / "layer")
     stack = Deployed(ministack, project, tools)
-    stack.sam("build", "--config-env", "dev")
-    stack.sam("deploy", "--config-env", "dev")
-    name = ("--stack-name", "cluster-assets-dev-arrivals-attackers")
-    pipeline = ("--parameter-overrides", "EnvironmentName=dev", "Pipeline=attackers")
-    stack.sam("deploy", "--template-file", "deploy/arrivals.yaml", *name, *pipeline)
+    stack.deploy()
+    stack.deploy_arrivals(StackId("dev"), "attackers")
     return stack

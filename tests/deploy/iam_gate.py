@@ -20,7 +20,7 @@ _FORBIDDEN_JSON = b'{"__type": "AccessDeniedException", "message": "not authoriz
 
 @dataclass
 class IamGate(FaultProxy):
-    """Whoever calls through here has the policy.
+    """Calls through this gate have only the permissions of the policy.
 
     Attributes:
         policy: What is allowed.

@@ -77,7 +77,7 @@ class Stack:
     """
 
     template: Mapping[str, Any]
-    values: Mapping[str, str]
+    values: Mapping[str, Any]
     arns: Mapping[str, str] = field(default_factory=dict)
 
     def policy(self, name: str) -> tuple[Statement, ...]:
@@ -120,6 +120,9 @@ class Stack:
             "Ref": self._ref,
             "Fn::GetAtt": lambda value: self.arns[value[0]] if value[1] == "Arn" else _NOTHING,
             "Fn::Sub": lambda value: self._sub(*value) if isinstance(value, list) else self._sub(value, {}),
+            # By the name of an export, as other values.
+            "Fn::ImportValue": lambda value: self.values[self.resolve(value)],
+            "Fn::Join": lambda value: value[0].join(self.resolve(value[1])),
             "Fn::If": lambda value: self.resolve(value[1] if self._holds(value[0]) else value[2]),
         }
 
@@ -128,7 +131,9 @@ class Stack:
             return _NOTHING
         if name in _PSEUDO or name in self.values:
             return _PSEUDO.get(name) or self.values[name]
-        return self.template["Parameters"][name]["Default"]
+        parameter = self.template["Parameters"][name]
+        default = parameter["Default"]
+        return default.split(",") if parameter["Type"] == "CommaDelimitedList" else default
 
     def _sub(self, text: str, variables: Mapping[str, Any]) -> str:
         def value(match: re.Match[str]) -> str:
@@ -140,10 +145,16 @@ class Stack:
         return _VARIABLE.sub(value, text)
 
     def _holds(self, condition: str) -> bool:
-        body = self.template["Conditions"][condition]
-        negated = "Fn::Not" in body
-        left, right = (body["Fn::Not"][0] if negated else body)["Fn::Equals"]
-        return bool((self.resolve(left) == self.resolve(right)) != negated)
+        return self._judge(self.template["Conditions"][condition])
+
+    def _judge(self, body: Mapping[str, Any]) -> bool:
+        ((kind, value),) = body.items()
+        if kind == "Condition":
+            return self._holds(value)
+        if kind == "Fn::Equals":
+            return bool(self.resolve(value[0]) == self.resolve(value[1]))
+        found = [self._judge(one) for one in value]
+        return {"Fn::Not": not found[0], "Fn::And": all(found), "Fn::Or": any(found)}[kind]
 
 
 def _several(value: Any) -> tuple[str, ...]:

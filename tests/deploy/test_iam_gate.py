@@ -1,4 +1,4 @@
-"""The gate itself: patterns as IAM reads them, calls to actions, refusals as each service tells them."""
+"""The gate itself: IAM patterns, the mapping of calls to actions, and each service's form of refusal."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_what_calls_need(seen: Call, needs: list[tuple[str, str]]) -> None:
     ],
     ids=lambda value: value.path,
 )
-def test_a_call_nobody_knows_is_told(unknown: Call) -> None:
+def test_an_unknown_call_is_reported(unknown: Call) -> None:
     with pytest.raises(LookupError):
         needs_of(unknown)
 

@@ -1,4 +1,4 @@
-"""The demo, `doctor` and `gc` behind gates that know the template's policies: enough, nothing to spare."""
+"""The demo, `doctor` and `gc` behind gates that apply the template's policies: sufficient and minimal."""
 
 from __future__ import annotations
 
@@ -18,21 +18,26 @@ from iam_gate import IamGate
 from lambda_wire import Function, LambdaWire, in_sandboxes
 from template_document import ACCOUNT, REGION, Stack, Statement, load_template
 
-from cluster_assets.composition import aws_account, open_backend, open_storage, sweep_scratch
-from cluster_assets.diagnosis import examine
+from cluster_assets.backends.athena.config import open_clients
+from cluster_assets.backends.athena.engine import AthenaConfig, AthenaEngine
+from cluster_assets.backends.local.worker import LocalLambda, LocalLambdaConfig
+from cluster_assets.backends.ports import FileRelation
+from cluster_assets.backends.ports import Statement as SqlStatement
 from cluster_assets.domain.errors import EngineError
-from cluster_assets.engines.athena import AthenaConfig, AthenaEngine
-from cluster_assets.engines.athena_clients import open_clients
-from cluster_assets.invokers.local_lambda import LocalLambda, LocalLambdaConfig
-from cluster_assets.pipeline_files import load_pipeline
-from cluster_assets.ports import FileRelation
-from cluster_assets.ports import Statement as SqlStatement
+from cluster_assets.opening import aws_account, open_backend, open_storage, sweep_scratch
+from cluster_assets.operations.diagnosis.examination import examine
+from cluster_assets.project import PROJECT_ROOT
+from cluster_assets.publish.days import publish_tables
+from cluster_assets.publish.targets import open_target
 from cluster_assets.sample import SampleConfig, write_sample
-from cluster_assets.settings import PROJECT_ROOT, load_settings
-from cluster_assets.stages.garbage import collect
-from cluster_assets.stages.ledger import Ledger
-from cluster_assets.stages.stage import DayJob, run_day
-from cluster_assets.stages.way import STAGES
+from cluster_assets.settings import load_settings
+from cluster_assets.spec.publish import Publish, tables_of
+from cluster_assets.spec.yaml.files import load_pipeline
+from cluster_assets.stages.day.job import DayJob
+from cluster_assets.stages.day.run import run_day
+from cluster_assets.stages.ledger.garbage import collect
+from cluster_assets.stages.ledger.ledger import Ledger
+from cluster_assets.stages.sequence import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,13 +45,15 @@ if TYPE_CHECKING:
 
     from athena_lake import Lake
 
-    from cluster_assets.pipeline_spec import PipelineSpec
-    from cluster_assets.stages.stage import Stage
+    from cluster_assets.spec.pipeline import PipelineSpec
+    from cluster_assets.stages.day.stage import Stage
 
 RESULTS = "results-of-the-tests"
 SOURCES = "sources-of-the-tests"
+SERVING = "serving"
 PUBLISHED = "published"
-# Allowed though no test needs it. Whoever adds a line here gives a reason that can be checked.
+ICEBERG = "analytics"
+# Allowed although no test needs it. Each entry must give a reason that can be checked.
 ATHENA_ITSELF = (
     "Athena calls it in the caller's name, the server of the tests does not: Amazon Athena User Guide, "
     "'Control access to Amazon S3 from Athena' and 'Fine-grained access to databases and tables'"
@@ -55,7 +62,10 @@ DAGSTER_ITSELF = "S3ComputeLogManager of deploy/dagster/dagster.yaml, where Dags
 LAMBDA_ITSELF = (
     "Lambda calls it in the worker's name; ministack runs it in tests/deploy/test_deployed_stack.py"
 )
+BULK_ITSELF = "no emulator has StartBulkPutItems; tests/publish/test_limits.py runs the calls on a stub"
 UNUSED = {
+    ("Orchestrator", "PublishedItems", "dynamodb:StartBulkPutItems"): BULK_ITSELF,
+    ("Orchestrator", "PublishedInBulk", "dynamodb:DescribeBulkOperation"): BULK_ITSELF,
     ("Orchestrator", "WarehouseBucket", "s3:GetBucketLocation"): ATHENA_ITSELF,
     ("Orchestrator", "WarehouseObjects", "s3:ListMultipartUploadParts"): ATHENA_ITSELF,
     ("Orchestrator", "ResultsBucket", "s3:GetBucketLocation"): ATHENA_ITSELF,
@@ -66,6 +76,9 @@ UNUSED = {
     ("Orchestrator", "ComputeLogs", "s3:GetObject"): DAGSTER_ITSELF,
     ("Orchestrator", "ComputeLogs", "s3:PutObject"): DAGSTER_ITSELF,
     ("Orchestrator", "SourceBucket", "s3:GetBucketLocation"): ATHENA_ITSELF,
+    ("Orchestrator", "IcebergTables", "glue:GetDatabase"): ATHENA_ITSELF,
+    ("Orchestrator", "IcebergUploads", "s3:AbortMultipartUpload"): ATHENA_ITSELF,
+    ("Orchestrator", "IcebergUploads", "s3:ListMultipartUploadParts"): ATHENA_ITSELF,
     ("Orchestrator", "ScratchTables", "glue:BatchGetPartition"): ATHENA_ITSELF,
     ("Orchestrator", "SourceTables", "glue:BatchGetPartition"): ATHENA_ITSELF,
     ("Orchestrator", "SourceTables", "glue:GetDatabase"): ATHENA_ITSELF,
@@ -77,7 +90,7 @@ UNUSED = {
 }
 
 
-def stack_of(**parameters: str) -> Stack:
+def stack_of(**parameters: Any) -> Stack:
     """The template over the names of the tests."""
     values = {
         "EnvironmentName": "dev",
@@ -88,11 +101,13 @@ def stack_of(**parameters: str) -> Stack:
         "ScratchDatabase": f"{PUBLISHED}_scratch",
         "WorkGroup": "primary",
         "SourceBucket": SOURCES,
+        "Serving": SERVING,
     }
     arns = {
         "Warehouse": f"arn:aws:s3:::{BUCKET}",
         "Results": f"arn:aws:s3:::{RESULTS}",
         "Worker": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:cluster-worker",
+        "Serving": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{SERVING}",
         "WorkerLogs": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/cluster-assets/dev/worker:*",
         "WorkerFailures": f"arn:aws:sqs:{REGION}:{ACCOUNT}:failures",
     }
@@ -114,15 +129,22 @@ class Guarded:
 
 @pytest.fixture
 def guarded(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guarded]:
-    stack = stack_of()
+    stack = stack_of(IcebergDatabase=ICEBERG)
     orchestrator, worker = stack.policy("Orchestrator"), stack.policy("WorkerRole")
     with ExitStack() as parts:
         lake = parts.enter_context(open_lake(tmp_path))
         for bucket in (RESULTS, SOURCES):
             lake.s3.create_bucket(Bucket=bucket)
-        for database in (PUBLISHED, f"{PUBLISHED}_scratch"):
+        for database in (PUBLISHED, f"{PUBLISHED}_scratch", ICEBERG):
             lake.glue.create_database(DatabaseInput={"Name": database})
         moto = lake.environment["AWS_ENDPOINT_URL_S3"]
+        with lake.environment_set():
+            boto3.client("dynamodb", endpoint_url=moto).create_table(
+                TableName=SERVING,
+                BillingMode="PAY_PER_REQUEST",
+                AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            )
 
         def gate(behind: str, policy: tuple[Statement, ...]) -> IamGate:
             return parts.enter_context(IamGate(behind, policy=policy))
@@ -145,6 +167,7 @@ def guarded(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         variables = lake.environment | {
             "AWS_ENDPOINT_URL_S3": gates["storage"].url,
             "AWS_ENDPOINT_URL_GLUE": gates["storage"].url,
+            "AWS_ENDPOINT_URL_DYNAMODB": gates["storage"].url,
             "AWS_ENDPOINT_URL_STS": gates["storage"].url,
             "AWS_ENDPOINT_URL_ATHENA": gates["query"].url,
             "AWS_ENDPOINT_URL_LAMBDA": gates["invoke"].url,
@@ -153,6 +176,7 @@ def guarded(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
             "CLUSTER_AWS_PREFIX": PUBLISHED,
             "CLUSTER_AWS_DATABASE": PUBLISHED,
             "CLUSTER_AWS_SCRATCH_DATABASE": f"{PUBLISHED}_scratch",
+            "CLUSTER_AWS_SERVING_TABLE": SERVING,
             "CLUSTER_AWS_FUNCTION_QUALIFIER": "live",
             "CLUSTER_REAL_DATA": f"s3://{SOURCES}/sources/honeypot",
         }
@@ -172,11 +196,12 @@ def test_what_runs_needs_all_that_the_roles_allow_and_nothing_else(guarded: Guar
     run_stages(spec, STAGES)
     narrow(guarded.lake, f"attackers_{STAGES[-1].name}")
     run_stages(spec, STAGES[-1:], force=True)
+    publish_everywhere(spec)
     look_at_a_table(guarded, tmp_path)
     stop_a_query(guarded)
     clean_up(guarded)
     assert {name: gate.refused for name, gate in guarded.gates.items() if gate.refused} == {}
-    stack = stack_of()
+    stack = stack_of(IcebergDatabase=ICEBERG)
     allowed = {
         (*statement.where, action)
         for role in ("Orchestrator", "WorkerRole")
@@ -195,10 +220,38 @@ def run_stages(spec: PipelineSpec, stages: Sequence[Stage], *, force: bool = Fal
         assert ledger.days(stages[-1].name) == DAYS[:1]
 
 
+def publish_everywhere(spec: PipelineSpec) -> None:
+    settings = load_settings()
+    store, catalog = open_storage(settings)
+    ledger = Ledger(store, catalog, spec.name)
+    everywhere = {"json": {}, "dynamodb": {}, "delta": {}, "iceberg": {"database": ICEBERG}}
+    for publish in (everywhere, {"delta": {"copy": True}}):
+        for options in Publish.model_validate(publish).targets.values():
+            target = open_target(options, settings)
+            done = publish_tables(target, ledger, store, tables_of(options), DAYS[0])
+            assert [(receipt.outcome, target.count(table)) for table, receipt in done] == [
+                ("written", table.rows) for table, _ in done
+            ]
+
+
+def test_parts_that_are_left_out_allow_nothing() -> None:
+    added = {
+        "IcebergTables": {"IcebergDatabase": ICEBERG},
+        "Traces": {"Tracing": "Active"},
+        "NetworkInterfaces": {"SubnetIds": ["subnet-1"]},
+    }
+    plain = {one.where[1] for role in ("Orchestrator", "WorkerRole") for one in stack_of().policy(role)}
+    assert not plain & {*added, "IcebergUploads", "Notifications", "AlertMails", "Key"}
+    for sid, parameters in added.items():
+        role = "Orchestrator" if sid.startswith("Iceberg") else "WorkerRole"
+        assert sid in {one.where[1] for one in stack_of(**parameters).policy(role)}
+
+
 def test_a_key_is_all_that_a_key_adds_and_the_policy_fits() -> None:
     key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
     for role in ("Orchestrator", "WorkerRole"):
-        plain, keyed = stack_of().policy(role), stack_of(KmsKeyArn=key).policy(role)
+        more = {"IcebergDatabase": "x" * 30, "AlarmTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"}
+        plain, keyed = stack_of(**more).policy(role), stack_of(KmsKeyArn=key, **more).policy(role)
         added = [one for one in keyed if one not in plain]
         assert [(one.actions, one.resources) for one in added] == [
             (("kms:Decrypt", "kms:GenerateDataKey"), (key,))

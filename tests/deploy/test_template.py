@@ -9,32 +9,40 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from template_document import load_template
+from waiting import LONGEST_S
 
-from cluster_assets.domain.limits import LAMBDA_MAX_TIMEOUT_S, LAMBDA_MEMORY_MB
-from cluster_assets.pipeline_spec import Limits
-from cluster_assets.settings import PROJECT_ROOT, Settings
-from deploy.layer.interpreter import DEFAULT_PYTHON
+from cluster_assets.domain.costs import LAMBDA_MAX_TIMEOUT_S, LAMBDA_MEMORY_MB
+from cluster_assets.project import PROJECT_ROOT
+from cluster_assets.settings import Settings
+from cluster_assets.spec.pipeline import Limits
+from deploy.layer.functions import FUNCTIONS
+from deploy.layer.interpreter import PYTHON
 from deploy.layer.processors import PROCESSORS
-from deploy.stack.stacks import ENVIRONMENTS, Stack, settings_of, stack_name
+from deploy.stack.stacks import ENVIRONMENTS, Stack, StackId, settings_of
+from lambda_worker.serving.contract import ENRICH_PREFIX
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Tools
 
-TEMPLATES = {name: PROJECT_ROOT / name for name in ("template.yaml", "deploy/arrivals.yaml")}
+TEMPLATES = {
+    name: PROJECT_ROOT / name for name in ("template.yaml", "deploy/arrivals.yaml", "deploy/serving.yaml")
+}
 MAIN = load_template(TEMPLATES["template.yaml"])
 RESOURCES: dict[str, Any] = MAIN["Resources"]
+SERVING = load_template(TEMPLATES["deploy/serving.yaml"])
 
 
 def test_the_linter_finds_nothing(tools: Tools) -> None:
     command = [tools.lint, *TEMPLATES.values()]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONGEST_S)
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_sam_finds_it_valid(tools: Tools, tmp_path: Path) -> None:
-    said = tools.run_sam("validate", "--lint", "--template", str(TEMPLATES["template.yaml"]), folder=tmp_path)
+@pytest.mark.parametrize("name", ["template.yaml", "deploy/serving.yaml"])
+def test_sam_finds_it_valid(tools: Tools, tmp_path: Path, name: str) -> None:
+    said = tools.run_sam("validate", "--lint", "--template", str(TEMPLATES[name]), folder=tmp_path)
     assert "is a valid SAM Template" in said
 
 
@@ -52,21 +60,24 @@ def test_every_star_has_its_reason_beside_it(path: Path) -> None:
     assert stars
 
 
-def test_environments_are_those_of_samconfig() -> None:
+@pytest.mark.parametrize(("template", "suffix"), [(MAIN, ""), (SERVING, "-serving")], ids=["main", "serving"])
+def test_environments_are_those_of_samconfig(template: dict[str, Any], suffix: str) -> None:
     config = tomllib.loads((PROJECT_ROOT / "samconfig.toml").read_text())
-    assert MAIN["Parameters"]["EnvironmentName"]["AllowedValues"] == list(ENVIRONMENTS)
+    assert template["Parameters"]["EnvironmentName"]["AllowedValues"] == list(ENVIRONMENTS)
     for environment in ENVIRONMENTS:
-        deploy = config[environment]["deploy"]["parameters"]
-        assert deploy["stack_name"] == stack_name(environment)
+        deploy = config[environment + suffix]["deploy"]["parameters"]
+        assert deploy["stack_name"] == StackId(environment).name + suffix
         given = dict(one.split("=", 1) for one in deploy["parameter_overrides"])
         assert given["EnvironmentName"] == environment
-        assert given.keys() <= MAIN["Parameters"].keys()
+        assert given.keys() <= template["Parameters"].keys()
         for name, value in given.items():
-            parameter = MAIN["Parameters"][name]
+            parameter = template["Parameters"][name]
             if parameter["Type"] == "Number":
                 assert parameter.get("MinValue", 0) <= int(value) <= parameter.get("MaxValue", 10**15)
                 assert int(value) in parameter.get("AllowedValues", [int(value)])
-    assert config["prod"]["deploy"]["parameters"]["confirm_changeset"] is True
+            else:
+                assert value in parameter.get("AllowedValues", [value])
+    assert config["prod" + suffix]["deploy"]["parameters"]["confirm_changeset"] is True
 
 
 def test_outputs_are_settings() -> None:
@@ -77,6 +88,7 @@ def test_outputs_are_settings() -> None:
         "CLUSTER_AWS_CATALOG_ID",  # of another account
         "CLUSTER_AWS_DATA_CATALOG",  # the same
         "CLUSTER_AWS_ENDPOINT_URL",  # for emulators
+        "CLUSTER_AWS_QUERY_SECONDS",  # a limit, which has a default
         "CLUSTER_AWS_RESULTS_URI",  # the workgroup says so
     }
 
@@ -84,7 +96,7 @@ def test_outputs_are_settings() -> None:
 def test_the_worker_is_what_the_layer_and_the_limits_say() -> None:
     worker = RESOURCES["Worker"]["Properties"]
     parameters = MAIN["Parameters"]
-    assert worker["Runtime"] == f"python{DEFAULT_PYTHON}"
+    assert worker["Runtime"] == f"python{PYTHON}"
     assert parameters["Architecture"]["AllowedValues"] == sorted(PROCESSORS, reverse=True)
     for name, layer in (("x86_64", "LayerX86"), ("arm64", "LayerArm")):
         described = RESOURCES[layer]["Properties"]
@@ -97,6 +109,8 @@ def test_the_worker_is_what_the_layer_and_the_limits_say() -> None:
     assert time["MaxValue"] == LAMBDA_MAX_TIMEOUT_S
     # Pipelines without limits of their own run on the defaults.
     assert (memory["Default"], time["Default"]) == (Limits().memory_mb, Limits().timeout_s)
+    assert not [one for one in RESOURCES.values() if one["Type"] == "AWS::Lambda::Permission"]
+    assert RESOURCES["DailyScanAlarm"]["Properties"]["MetricName"] == "ProcessedBytes"
     pinned = RESOURCES["WorkerVersionInvocations"]["Properties"]
     for settings in (worker["EventInvokeConfig"], pinned):
         assert settings["MaximumRetryAttempts"] == 0
@@ -105,12 +119,69 @@ def test_the_worker_is_what_the_layer_and_the_limits_say() -> None:
         }
 
 
-def test_nothing_is_left_open() -> None:
-    of_type = lambda kind: {n: r["Properties"] for n, r in RESOURCES.items() if r["Type"] == kind}  # noqa: E731
+def test_the_api_is_what_its_build_says() -> None:
+    api, built = SERVING["Resources"]["Api"]["Properties"], FUNCTIONS["serving"]
+    assert api["Runtime"] == f"python{PYTHON}"
+    assert api["Handler"] == built.handler
+    folder = TEMPLATES["deploy/serving.yaml"].parent
+    assert (folder / api["CodeUri"]).resolve() == built.output / "function.zip"
+    for name, layer in (("x86_64", "LayerX86"), ("arm64", "LayerArm")):
+        described = SERVING["Resources"][layer]["Properties"]
+        assert (folder / described["ContentUri"]).resolve() == built.output / f"layer-{name}.zip"
+        assert described["CompatibleArchitectures"] == [name]
+        assert described["CompatibleRuntimes"] == [api["Runtime"]]
+    variables = api["Environment"]["Variables"]
+    settings = {f"CLUSTER_{name.upper()}" for name in Settings.model_fields}
+    own = ("CLUSTER_API_", ENRICH_PREFIX)
+    assert {name for name in variables if not name.startswith(own)} <= settings
+    documented = (PROJECT_ROOT / "docs" / "api.md").read_text()
+    assert all(f"`{name}`" in documented for name in variables if name.startswith("CLUSTER_API_"))
+
+
+def test_the_api_imports_what_the_stack_exports() -> None:
+    exported = {
+        output["Export"]["Name"]["Fn::Sub"] for output in MAIN["Outputs"].values() if "Export" in output
+    }
+    imported = {
+        found
+        for name in ("deploy/arrivals.yaml", "deploy/serving.yaml")
+        for found in re.findall(
+            r"cluster-assets-\$\{EnvironmentName\}\$\{Suffix\}-[A-Z]\w+", TEMPLATES[name].read_text()
+        )
+    }
+    assert imported == exported
+
+
+def test_every_entrance_checks_who_asks() -> None:
+    resources = SERVING["Resources"]
+    routes = {
+        one["Properties"]["RouteKey"]: one["Properties"]["AuthorizationType"]
+        for one in resources.values()
+        if one["Type"] == "AWS::ApiGatewayV2::Route"
+    }
+    assert routes == {"$default": "JWT", "GET /": "NONE", "GET /health": "NONE"}
+    assert resources["Url"]["Properties"]["AuthType"] == "AWS_IAM"
+    first, last = resources["Listener"]["Properties"]["DefaultActions"]
+    assert [one["Type"] for one in first["Fn::If"][1:]] == ["authenticate-oidc", "jwt-validation"]
+    assert last["Type"] == "forward"
+    rules = [one for one in resources.values() if one["Type"] == "AWS::ElasticLoadBalancingV2::ListenerRule"]
+    assert [one["Properties"]["Conditions"][0]["PathPatternConfig"]["Values"] for one in rules] == [
+        ["/health"]
+    ]
+    # Only services may invoke the function, and only for resources of this account.
+    for permission in (
+        one["Properties"] for one in resources.values() if one["Type"] == "AWS::Lambda::Permission"
+    ):
+        assert {"SourceArn", "SourceAccount"} & permission.keys()
+
+
+@pytest.mark.parametrize("resources", [RESOURCES, SERVING["Resources"]], ids=["main", "serving"])
+def test_nothing_is_left_open(resources: dict[str, Any]) -> None:
+    of_type = lambda kind: {n: r["Properties"] for n, r in resources.items() if r["Type"] == kind}  # noqa: E731
     buckets = of_type("AWS::S3::Bucket")
     closed = {
         one["Properties"]["Bucket"]["Ref"]
-        for one in RESOURCES.values()
+        for one in resources.values()
         if one["Type"] == "AWS::S3::BucketPolicy"
     }
     assert closed == set(buckets)
@@ -118,18 +189,11 @@ def test_nothing_is_left_open() -> None:
         assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
         assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         assert bucket["LifecycleConfiguration"]["Rules"]
-    for queue in of_type("AWS::SQS::Queue").values():
-        assert queue["SqsManagedSseEnabled"] is True
     for group in of_type("AWS::Logs::LogGroup").values():
         assert group["RetentionInDays"]
-    assert not of_type("AWS::Lambda::Permission")
     alarms = of_type("AWS::CloudWatch::Alarm")
-    assert {alarm["MetricName"] for alarm in alarms.values()} >= {
-        "Errors",
-        "Throttles",
-        "ApproximateNumberOfMessagesVisible",
-        "ProcessedBytes",
-    }
+    watched = {alarm.get("MetricName") for alarm in alarms.values()}
+    assert watched >= {"Errors", "Throttles", "ApproximateNumberOfMessagesVisible"}
     for alarm in alarms.values():
         assert alarm["AlarmDescription"]
         assert alarm["AlarmActions"]

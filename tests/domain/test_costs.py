@@ -1,4 +1,4 @@
-"""Costs add up, whoever adds them, and are those of the price lists."""
+"""Costs add up from any thread, and match the price lists."""
 
 from __future__ import annotations
 
@@ -10,12 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster_assets.domain import costs
-from cluster_assets.domain.costs import Cost, CostMeter, cost_of, total_cost
-from cluster_assets.domain.prices import TERABYTE, AthenaPrice, LambdaPrice, billed_bytes
+from cluster_assets.domain.costs import (
+    TERABYTE,
+    AthenaPrice,
+    Cost,
+    CostMeter,
+    LambdaPrice,
+    billed_bytes,
+    cost_of,
+    total_cost,
+)
 
 
 def test_the_examples_hold() -> None:
-    assert doctest.testmod(costs) == (0, 1)
+    found = doctest.testmod(costs)
+    assert found.attempted
+    assert not found.failed
 
 
 def test_prices_are_those_of_the_lists() -> None:
@@ -47,7 +57,7 @@ def test_an_engine_that_charges_nothing_costs_nothing() -> None:
     assert meter.cost == Cost()
 
 
-def test_what_the_queries_took_is_told_beside_the_dollars() -> None:
+def test_the_time_of_queries_is_reported_next_to_the_dollars() -> None:
     meter = CostMeter(athena=AthenaPrice(dollars_per_tb=1.0))
     meter.add_query(1 << 39, queue_seconds=1.25, engine_seconds=2.0)
     meter.add_query(1 << 39, engine_seconds=0.5)

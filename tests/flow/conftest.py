@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from cluster_assets.composition import open_backend
-from cluster_assets.domain.partitions import parse_day
-from cluster_assets.pipeline_spec import PipelineSpec
+from cluster_assets.domain.days import parse_day
+from cluster_assets.opening import open_backend
 from cluster_assets.settings import load_settings
-from cluster_assets.stages.ledger import Ledger
-from cluster_assets.stages.stage import DayJob, run_day
-from cluster_assets.stages.way import STAGE_NAMES, STAGES
+from cluster_assets.spec.pipeline import PipelineSpec
+from cluster_assets.stages.day.job import DayJob
+from cluster_assets.stages.day.run import run_day
+from cluster_assets.stages.ledger.ledger import Ledger
+from cluster_assets.stages.sequence import STAGE_NAMES, STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,10 +27,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from cluster_assets.backend import Backend
-    from cluster_assets.pipeline_spec import Limits
-    from cluster_assets.ports import Invoker
-    from cluster_assets.stages.stage import DayResult
+    from cluster_assets.backends.ports import Backend, Invoker
+    from cluster_assets.spec.pipeline import Limits
+    from cluster_assets.stages.day.job import DayResult
 
 
 class Runner:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -18,19 +20,21 @@ from sklearn.cluster import (
 )
 from sklearn.metrics import adjusted_rand_score
 
+from cluster_assets.assets.records import day_metadata
+from cluster_assets.domain.days import parse_day
 from cluster_assets.domain.errors import SpecError, UpstreamMissingError
-from cluster_assets.domain.partitions import parse_day
-from cluster_assets.exports import export_table
-from cluster_assets.stages.clusters import ClustersStage
-from cluster_assets.stages.stage import DayJob, run_day
+from cluster_assets.operations.exports import export_table
+from cluster_assets.operations.summaries import summarize_day
+from cluster_assets.stages.clusters.stage import ClustersStage
+from cluster_assets.stages.day.job import DayJob
+from cluster_assets.stages.day.run import run_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from cluster_assets.stages.stage import DayResult
+    from cluster_assets.stages.day.job import DayResult
 
 DAY = "2026-01-05"
 THRESHOLD = 1.1
@@ -100,6 +104,32 @@ def test_agglomerative(day: Callable[..., Any], linkage: str) -> None:
     assert metrics["components"] > 5
     assert metrics["bins"] == 1
     assert metrics["invocations"] == 4, "components, bins, one bin, numbers"
+    assert metrics["contested_merges"] == 0
+
+
+@pytest.mark.parametrize("algorithm", [{"type": "agglomerative"}, {"type": "hdbscan", "min_cluster_size": 2}])
+def test_contested_merges_are_reported_wherever_people_look(
+    runner: Callable[..., Any], tmp_path: Path, algorithm: dict[str, Any]
+) -> None:
+    """Points in a row, all as far apart: which pairs merge first is anybody's choice."""
+    query = f"SELECT TIMESTAMP '{DAY}' AS event_time, i AS id, 1e0 * i AS x FROM range(10, 19) AS t(i)"
+    duckdb.sql(f"COPY ({query}) TO '{tmp_path}/a.parquet' (FORMAT parquet)")
+    run = runner(
+        raw={"files": f"{tmp_path}/a.parquet", "time_column": "event_time"},
+        features={"vector": ["max(x)"]},
+        algorithm=algorithm,
+        **NEAR,
+    )
+    results = run.run(DAY, until="report")
+    contested = results["clusters"].manifest.metrics["contested_merges"]
+    assert contested == {"agglomerative": 4, "hdbscan": 1}[algorithm["type"]]
+    assert summarize_day(run.ledger, parse_day(DAY)).contested_merges == contested
+    metadata = day_metadata(results["clusters"])
+    assert metadata["contested_merges"] == contested
+    report = Path(run.ledger.document_uri(results["report"].manifest, "report.html")).read_text("utf-8")
+    line = re.search(r"<td>contested merges[^<]*</td><td class=\"n\">(\d+)</td>", report)
+    assert line is not None
+    assert int(line[1]) == contested
 
 
 def test_any_other_clusterer_of_scikit_learn_runs_on_each_component(day: Callable[..., Any]) -> None:
@@ -116,12 +146,19 @@ def test_any_other_clusterer_of_scikit_learn_runs_on_each_component(day: Callabl
     ids=["xi", "steep", "dbscan"],
 )
 def test_optics(day: Callable[..., Any], options: dict[str, Any]) -> None:
-    ours, _, values = day({"type": "optics", "min_samples": 6, **options}, **NEAR)
+    ours, results, values = day({"type": "optics", "min_samples": 6, **options}, **NEAR)
     # Its order follows that of the entities; ours has those that are the same stand together.
     points = day.table["point_id"].to_numpy()
     order = points.argsort(kind="stable")
     whole = OPTICS(max_eps=THRESHOLD, min_samples=6, algorithm="kd_tree", n_jobs=1, **options)
     theirs = whole.fit_predict(values[order])
+    plot = duckdb.sql(
+        f"SELECT * FROM read_parquet({list(day.ledger.uris(results['clusters'].manifest, 'reachability'))}) "
+        "ORDER BY start, position"
+    ).df()
+    assert plot["entities"].sum() == len(values)
+    reached = plot["reachability"].repeat(plot["entities"]).fillna(np.inf)
+    np.testing.assert_allclose(reached, whole.reachability_[whole.ordering_], rtol=1e-9)
     # A slope may begin between entities that are the same; ours all get one label.
     torn = [point for point in np.unique(points) if len(np.unique(theirs[points[order] == point])) > 1]
     assert len(torn) <= 3
@@ -150,26 +187,96 @@ def test_single_linkage_with_its_dendrogram(day: Callable[..., Any], tmp_path: P
         export_table(day.ledger, "dendrogram", parse_day(DAY), exported)
 
 
+BY_LEVELS: dict[str, Any] = {"blocking": {"type": "join"}}
+
+
 @pytest.mark.parametrize("method", ["eom", "leaf"])
-def test_hdbscan_beyond_its_first_radius(day: Callable[..., Any], method: str) -> None:
+@pytest.mark.parametrize("way", ["in_worker", "levels"])
+def test_hdbscan_without_ties(day: Callable[..., Any], method: str, way: str) -> None:
     # One entity is its own neighbour: the core distances are 0, and no two merges are equal but at 0.
     options = {"min_cluster_size": 8, "min_samples": 1, "cluster_selection_method": method}
-    ours, results, values = day({"type": "hdbscan", **options}, **NEAR)
+    more = BY_LEVELS if way == "levels" else {}
+    ours, results, values = day({"type": "hdbscan", **options}, **NEAR, **more)
     whole = HDBSCAN(algorithm="brute", copy=True, **options).fit(values)
-    metrics = results["clusters"].manifest.metrics
-    assert (metrics["contested_merges"], metrics["levels"] > 1) == (0, True)
+    metrics, candidates = (results[stage].manifest.metrics for stage in ("clusters", "candidates"))
+    assert metrics["contested_merges"] == 0
+    assert metrics.get("levels", 0) > 1 if more else candidates["executor"] == "in_worker"
+    assert (candidates["pairs"] > 0) == bool(more)
     same(ours, whole.labels_)
     assert day.table["probability"].to_numpy() == pytest.approx(whole.probabilities_, abs=1e-9)
 
 
-def test_hdbscan_orders_what_ties_by_its_own_rule_and_tells_so(day: Callable[..., Any]) -> None:
+def test_hdbscan_orders_ties_by_its_own_rule_and_reports_them(day: Callable[..., Any]) -> None:
     options = {"min_cluster_size": 8, "min_samples": 5}
     ours, results, values = day({"type": "hdbscan", **options}, **NEAR)
     whole = HDBSCAN(algorithm="brute", copy=True, **options).fit(values)
     assert results["clusters"].manifest.metrics["contested_merges"] > 0
     assert adjusted_rand_score(ours, whole.labels_) > 0.95
-    wider, _, _ = day({"type": "hdbscan", **options}, distance={"metric": "euclidean", "threshold": 7.0})
-    assert np.array_equal(ours, wider), "the first radius changes nothing"
+    for threshold in (THRESHOLD, 7.0):
+        near = {"distance": {"metric": "euclidean", "threshold": threshold}}
+        levels, again, _ = day({"type": "hdbscan", **options}, **near, **BY_LEVELS)
+        assert np.array_equal(ours, levels), "neither levels nor their first radius change anything"
+        numbers = [one["clusters"].manifest.metrics for one in (results, again)]
+        assert numbers[0]["contested_merges"] == numbers[1]["contested_merges"]
+
+
+def test_hdbscan_reads_points_only_if_one_invocation_holds_them(
+    runner: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = f"SELECT TIMESTAMP '{DAY}' AS event_time, i AS id, 1e0 * i * i AS x FROM range(40) AS t(i)"
+    duckdb.sql(f"COPY ({query}) TO '{tmp_path}/a.parquet' (FORMAT parquet)")
+
+    def run(algorithm: dict[str, Any]) -> tuple[dict[str, DayResult], Any]:
+        ran = runner(
+            raw={"files": f"{tmp_path}/a.parquet", "time_column": "event_time"},
+            features={"vector": ["max(x)"]},
+            algorithm=algorithm,
+            distance={"metric": "euclidean", "threshold": 20.0},
+        )
+        return ran.run(DAY, until="clusters"), ran
+
+    hdbscan = {"type": "hdbscan", "min_cluster_size": 3}
+    first, ran = run(hdbscan)
+    assert first["candidates"].manifest.metrics["executor"] == "in_worker"
+    reason = first["candidates"].manifest.metrics["executor_reason"]
+    assert reason == "hdbscan reads the coordinates of 40 points"
+    labels = ran.table("clusters", DAY)
+
+    dbscan, _ = run({"type": "dbscan", "min_samples": 3})
+    assert dbscan["candidates"].manifest.metrics["pairs"] > 0, "the empty table is not used again"
+
+    needed = "cluster_assets.stages.candidates.planner.hdbscan_points_memory_mb"
+    monkeypatch.setattr(needed, lambda *_: 10_000.0)
+    second, ran = run(hdbscan)
+    metrics = second["candidates"].manifest.metrics
+    assert (metrics["executor"], metrics["pairs"] > 0) == ("join", True)
+    assert ran.table("clusters", DAY).equals(labels)
+
+
+def test_hdbscan_of_places_is_that_of_scikit_learn(runner: Callable[..., Any], tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    centres = np.array([[59.0, 179.99], [-30.0, 10.0], [59.0, -179.9], [0.0, 0.0]])
+    places = centres[rng.integers(0, 4, 300)] + rng.normal(0, 0.02, (300, 2))
+    places[:, 1] = (places[:, 1] + 180) % 360 - 180
+    listed = "[" + ", ".join(f"[{a!r}, {b!r}]" for a, b in places.tolist()) + "]"
+    duckdb.sql(
+        f"COPY (SELECT TIMESTAMP '{DAY}' AS event_time, lpad(i::VARCHAR, 6, '0') AS id, p[1] AS a, p[2] AS b "
+        f"FROM (SELECT unnest({listed}) AS p, unnest(range(300)) AS i)) "
+        f"TO '{tmp_path}/a.parquet' (FORMAT parquet)"
+    )
+    options = {"min_cluster_size": 8, "min_samples": 1}
+    ran = runner(
+        raw={"files": f"{tmp_path}/a.parquet", "time_column": "event_time"},
+        features={"geo": {"latitude": "max(a)", "longitude": "max(b)"}},
+        algorithm={"type": "hdbscan", **options},
+        distance={"metric": "haversine", "threshold": 1000.0},
+    )
+    results = ran.run(DAY)
+    assert results["candidates"].manifest.metrics["executor"] == "in_worker"
+    whole = HDBSCAN(metric="haversine", algorithm="ball_tree", copy=True, **options).fit(np.radians(places))
+    table = ran.table("clusters", DAY)
+    same(table["cluster"].to_numpy(), whole.labels_)
+    assert table["probability"].to_numpy() == pytest.approx(whole.probabilities_, abs=1e-6)
 
 
 def test_kmeans_is_where_scikit_learn_stays(day: Callable[..., Any]) -> None:

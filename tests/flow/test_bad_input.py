@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
+from cluster_assets.domain.days import parse_day
 from cluster_assets.domain.errors import (
     ClusterAssetsError,
     InvalidFeaturesError,
@@ -19,10 +20,9 @@ from cluster_assets.domain.errors import (
     SpecError,
     TooManyPairsError,
 )
-from cluster_assets.domain.partitions import parse_day
-from cluster_assets.stages.garbage import collect
-from cluster_assets.stages.published import published_day
-from cluster_assets.summaries import summarize_day
+from cluster_assets.operations.summaries import summarize_day
+from cluster_assets.stages.ledger.garbage import collect
+from cluster_assets.stages.ledger.published import published_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
 import pytest
+import yaml
 from sklearn.cluster import DBSCAN
 
+import cluster_assets
+from cluster_assets.domain.days import parse_day
 from cluster_assets.domain.errors import TooManyPairsError, WorkerCapacityError
-from cluster_assets.domain.partitions import parse_day
-from cluster_assets.estimates import estimate_day
-from cluster_assets.stages.stage import DayJob
-from cluster_assets.stages.way import STAGE_NAMES
+from cluster_assets.operations.estimates import estimate_day
+from cluster_assets.sample import SampleConfig, write_sample
+from cluster_assets.stages.candidates import planner
+from cluster_assets.stages.day.job import DayJob
+from cluster_assets.stages.sequence import STAGE_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 DAY = "2026-01-02"
 PAIR = ["point_a", "point_b", "distance"]
@@ -55,20 +59,20 @@ def write_values(path: Path, values: np.ndarray) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("executor", ["join", "cells", "blocks"])
-@pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize(("dimensions", "threshold"), [(2, 0.9), (3, 0.9), (4, 1.2)])
 def test_the_clusters_are_scikit_learns_whatever_the_executor(
-    runner: Callable[..., Any], tmp_path: Path, executor: str, dimensions: int
+    runner: Callable[..., Any], tmp_path: Path, executor: str, dimensions: int, threshold: float
 ) -> None:
     values = blob(1500, dimensions)
     run = runner(
         raw=write_values(tmp_path / "lake" / "a.parquet", values),
         features={"vector": [f"max(x{k})" for k in range(dimensions)]},
-        distance={"metric": "euclidean", "threshold": 0.9},
+        distance={"metric": "euclidean", "threshold": threshold},
         algorithm={"type": "dbscan", "min_samples": 6},
         blocking={"type": executor},
     )
     metrics = run.run(DAY)["candidates"].manifest.metrics
-    truth = DBSCAN(eps=0.9, min_samples=6, algorithm="kd_tree").fit(values)
+    truth = DBSCAN(eps=threshold, min_samples=6, algorithm="kd_tree").fit(values)
     clusters = run.table("clusters", DAY)
     assert np.array_equal(clusters["cluster"], truth.labels_)
     assert (clusters["role"] == "core").sum() == len(truth.core_sample_indices_)
@@ -99,6 +103,43 @@ def test_a_dense_day_gets_a_certificate_by_itself(runner: Callable[..., Any], tm
     assert metrics["pairs"] < 2 * metrics["points"]
     found = dense.table("clusters", DAY)
     assert set(found["cluster"]) == {0, 1}
+
+
+def test_a_dense_day_of_four_dimensions_lists_no_pairs(runner: Callable[..., Any], tmp_path: Path) -> None:
+    """The demo's `behaviours` on a generated day, against scikit-learn on all entities."""
+    day = "2013-03-04"
+    write_sample(SampleConfig(tmp_path, parse_day(day), days=1, entities=16_000))
+    demo = Path(cluster_assets.__file__).parent / "defs" / "behaviours" / "defs.yaml"
+    attributes = yaml.safe_load(demo.read_text())["attributes"]
+    raw = {"files": f"{tmp_path}/honeypot_*.parquet", "time_column": "event_time"}
+    wanted = {key: attributes[key] for key in ("entity", "features", "distance", "algorithm", "start_date")}
+    run = runner(raw=raw, name="behaviours", **wanted)
+    metrics = run.run(day)["candidates"].manifest.metrics
+    assert metrics["executor"] == "cells"
+    assert metrics["pairs"] < metrics["points"]
+    members, points = run.table("members", day), run.table("points", day).set_index("point_id")
+    values = points.loc[members["point_id"], ["x0", "x1", "x2", "x3"]]
+    truth = DBSCAN(eps=0.3, min_samples=5, algorithm="kd_tree").fit(values)
+    clusters = run.table("clusters", day)
+    assert clusters["entity"].tolist() == members["entity"].tolist()
+    assert clusters["cluster"].tolist() == truth.labels_.tolist()
+    cores = np.flatnonzero(clusters["role"] == "core")
+    assert cores.tolist() == truth.core_sample_indices_.tolist()
+
+
+def test_a_named_certificate_is_refused_where_no_invocation_holds_the_day(
+    runner: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planner, "MEMORY_FILL", 0.01)
+    run = runner(
+        raw=write_values(tmp_path / "a.parquet", blob(300, 4)),
+        features={"vector": [f"max(x{k})" for k in range(4)]},
+        distance={"metric": "euclidean", "threshold": 1.0},
+        blocking={"type": "cells"},
+    )
+    with pytest.raises(WorkerCapacityError, match="300 points of 4 dimensions") as refused:
+        run.run(DAY)
+    assert "blocking: {type: blocks}" in str(refused.value.remedy)
 
 
 def test_hashing_tells_its_recall(runner: Callable[..., Any], tmp_path: Path) -> None:
@@ -160,7 +201,7 @@ def test_blocks_refuse_too_many_pairs(runner: Callable[..., Any], tmp_path: Path
 
 
 @pytest.mark.parametrize("until", STAGE_NAMES[-1:])
-def test_an_estimate_runs_nothing_and_meets_what_comes(runner: Callable[..., Any], tmp_path: Path) -> None:
+def test_an_estimate_runs_nothing_and_matches_the_run(runner: Callable[..., Any], tmp_path: Path) -> None:
     run = runner(
         raw=write_values(tmp_path / "a.parquet", blob(900, 2)),
         features={"vector": ["max(x0)", "max(x1)"]},
@@ -214,7 +255,7 @@ def test_many_texts_and_sets_are_joined_by_the_worker(
     features: dict[str, Any],
     distance: tuple[str, float],
 ) -> None:
-    monkeypatch.setattr("cluster_assets.planner.MANY_POINTS", 600)
+    monkeypatch.setattr("cluster_assets.stages.candidates.planner.MANY_POINTS", 600)
     raw = write(tmp_path / "a.parquet", columns, 900)
     asked = {"raw": raw, "features": features, "distance": {"metric": distance[0], "threshold": distance[1]}}
     found = {}
@@ -231,8 +272,8 @@ def test_many_texts_and_sets_are_joined_by_the_worker(
 def test_what_the_worker_declines_is_joined_in_sql(
     runner: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cluster_assets.planner.MANY_POINTS", 600)
-    monkeypatch.setattr("cluster_assets.stages.list_joins._MOST_TESTS", 10)
+    monkeypatch.setattr("cluster_assets.stages.candidates.planner.MANY_POINTS", 600)
+    monkeypatch.setattr("cluster_assets.stages.candidates.joins._MOST_TESTS", 10)
     raw = write(tmp_path / "a.parquet", f"{WORDS} AS a", 900)
     run = runner(raw=raw, features={"text": "max(a)"}, distance={"metric": "levenshtein", "threshold": 1})
     metrics = run.run(DAY)["candidates"].manifest.metrics
@@ -244,7 +285,7 @@ def test_what_the_worker_declines_is_joined_in_sql(
 def test_a_named_executor_that_cannot_hold_the_points_says_so(
     runner: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    little = "cluster_assets.stages.list_joins.memory_to_fill"
+    little = "cluster_assets.stages.candidates.joins.memory_to_fill"
     monkeypatch.setattr(little, lambda limits: limits.memory_mb / 1000)
     raw = write(tmp_path / "a.parquet", f"{WORDS} AS a", 100)
     run = runner(

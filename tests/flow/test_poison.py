@@ -1,4 +1,4 @@
-"""Days that break clusterers: nobody, one, all the same, none near, one chain, huge numbers."""
+"""Days that break clusterers: no entity, one, all equal, none near, one chain, huge numbers."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from cluster_assets.composition import open_backend
-from cluster_assets.domain.errors import ClusterAssetsError, WorkerUserError
+from cluster_assets.domain.errors import (
+    ClusterAssetsError,
+    WorkerCrashedError,
+    WorkerMemoryError,
+    WorkerUserError,
+)
+from cluster_assets.opening import open_backend
 from cluster_assets.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from cluster_assets.backend import Backend
+    from cluster_assets.backends.ports import Backend
 
 DAY = "2026-01-05"
 NEAR = {"metric": "euclidean", "threshold": 1.0}
@@ -46,6 +51,9 @@ DAYS: dict[str, tuple[str, int]] = {
     "all far apart": ("i * 1000e0", 25),
     "one chain": ("i * 0.9e0", 60),
     "huge": ("(i % 5) * 1e149", 30),
+    "squares overflow": ("(i % 5) * 1e155", 30),
+    "sums overflow": ("(i % 5) * 4e307", 30),
+    "denormal and minus zero": ("CASE i % 3 WHEN 0 THEN -0e0 ELSE i * 5e-324 END", 30),
 }
 
 
@@ -88,6 +96,8 @@ def run(runner: Callable[..., Any], lake: Path) -> Callable[..., Any]:
             raw={"files": f"{lake}/{source}.parquet", "time_column": "event_time"},
             features={"vector": ["max(x)", "min(x) * 0"]},
             algorithm=algorithm,
+            # Enforced: a process that takes more ends, and the day with another error than those below.
+            limits={"memory_mb": 512},
             **({} if algorithm in BY_CENTRES else {"distance": NEAR}),
         )
         day.run(DAY)
@@ -110,14 +120,17 @@ def test_every_entity_gets_one_label_or_the_day_a_clear_error(
         assert len(clusters) == rows == clusters["entity"].nunique()
         found = sorted(set(clusters["cluster"]) - {-1})
         assert found == list(range(len(found))), source
-        if source == "all the same":
+        if source in ("all the same", "denormal and minus zero"):
             assert clusters["cluster"].nunique() == 1
         if source == "one chain" and algorithm["type"] in CHAINED:
             assert found == [0]
         if source == "all far apart" and algorithm["type"] in ("dbscan", "optics"):
             assert found == []
-    assert refused.keys() <= {"huge", "one", "two apart"}, refused
+    assert refused.keys() <= {"huge", "squares overflow", "sums overflow", "one", "two apart"}, refused
     assert all(error.remedy for error in refused.values())
+    assert not [
+        error for error in refused.values() if isinstance(error, WorkerMemoryError | WorkerCrashedError)
+    ]
 
 
 def test_more_centres_than_points_is_no_reason_to_fail(run: Callable[..., Any]) -> None:

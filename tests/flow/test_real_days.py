@@ -1,6 +1,6 @@
 """Days of the real data: every label equals scikit-learn's, every pair equals brute force.
 
-Every tenth day; all 190 of them are among the long tests.
+Every twentieth day; all 190 of them are among the long tests.
 The truth is computed from the file with pandas and scikit-learn alone, on entities, not on points.
 """
 
@@ -17,19 +17,25 @@ from sklearn.cluster import DBSCAN
 from sklearn.metrics.pairwise import haversine_distances
 from sklearn.preprocessing import StandardScaler
 
-from cluster_assets.composition import open_backend
-from cluster_assets.domain.partitions import days_between
-from cluster_assets.pipeline_files import load_pipeline_named
+from cluster_assets.domain.days import days_between, parse_day
+from cluster_assets.opening import open_backend
+from cluster_assets.served.days import PublishedIndexes
 from cluster_assets.settings import PACKAGED_DEFS, load_settings
-from cluster_assets.stages.ledger import Ledger
-from cluster_assets.stages.stage import DayJob, run_day
-from cluster_assets.stages.way import STAGE_NAMES, STAGES
+from cluster_assets.spec.pipeline import Window
+from cluster_assets.spec.serve import Serve
+from cluster_assets.spec.yaml.files import load_pipeline_named
+from cluster_assets.stages.day.job import DayJob
+from cluster_assets.stages.day.run import run_day
+from cluster_assets.stages.ledger.ledger import Ledger
+from cluster_assets.stages.sequence import STAGE_NAMES, STAGES, stages_of
+from lambda_worker.serving.contract import Item
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from cluster_assets.backend import Backend
+    from cluster_assets.backends.ports import Backend
+    from cluster_assets.spec.features import Features
 
 TO_CLUSTERS = STAGES[: STAGE_NAMES.index("clusters") + 1]
 EARTH_RADIUS_M = 6_371_008.8
@@ -91,7 +97,7 @@ def behaviours(rows: pd.DataFrame) -> tuple[list[str], np.ndarray, np.ndarray]:
 CASES = {"attackers": (attackers, 0.4), "origins": (origins, 50_000), "behaviours": (behaviours, 0.3)}
 
 
-@pytest.mark.parametrize("step", [10, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("step", [20, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", CASES)
 def test_every_day(name: str, step: int, backend: Backend, events: dict[str, pd.DataFrame]) -> None:
     truth, threshold = CASES[name]
@@ -127,13 +133,16 @@ def test_every_day(name: str, step: int, backend: Backend, events: dict[str, pd.
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_whole_way(name: str, backend: Backend, events: dict[str, pd.DataFrame]) -> None:
-    """Two days through all stages: what is told of clusters is told of all of them, and of no others."""
-    spec = load_pipeline_named(name, (PACKAGED_DEFS,))
+    """Two days through all stages: lineage and profiles cover exactly the published clusters.
+
+    From the index, the raw features of every entity get its published cluster.
+    """
+    spec = load_pipeline_named(name, (PACKAGED_DEFS,)).model_copy(update={"serve": Serve()})
     ledger = Ledger(backend.store, backend.catalog, name)
     days = [spec.first_day, spec.first_day.next]
     for day in days:
         job = DayJob(spec, backend, ledger, day)
-        results = {stage.name: run_day(stage, job) for stage in STAGES}
+        results = {stage.name: run_day(stage, job) for stage in stages_of(spec)}
         assert all(check.passed for result in results.values() for check in result.checks if check.blocking)
         _, _, labels = CASES[name][0](events[day.key])
         numbers = sorted(set(labels.tolist()) - {-1})
@@ -150,8 +159,34 @@ def test_the_whole_way(name: str, backend: Backend, events: dict[str, pd.DataFra
         page = backend.store.read(results["report"].manifest.documents["report.html"].key).decode()
         assert day.key in page
         assert all(str(stable) in page for stable in lineage["stable_id"])
-        assert all(run_day(stage, job).reused for stage in STAGES), "nothing changed"
+        assert all(run_day(stage, job).reused for stage in stages_of(spec)), "nothing changed"
+        served = PublishedIndexes(backend.store, backend.catalog).open_day(name, day.key)
+        asked = _items(spec.features, events[day.key])
+        found = dict(zip(asked, served.classify(list(asked.values())), strict=True))
+        entities = CASES[name][0](events[day.key])[0]
+        assert [found[entity].cluster for entity in entities] == labels.tolist()
+        assert [served.entity(entity).cluster for entity in entities] == labels.tolist()  # type: ignore[union-attr]
     assert set(lineage["event"]) - {"born"}, "some clusters of the first day hold on"
+
+
+def _items(features: Features, rows: pd.DataFrame) -> dict[str, Item]:
+    """Return the raw features of each entity, computed by the expressions of the YAML from the rows."""
+    if features.set is not None:
+        texts = [f"list(DISTINCT {features.set})"]
+    elif features.geo is not None:
+        texts = [features.geo.latitude, features.geo.longitude]
+    else:
+        texts = features.vector or []
+    found = duckdb.sql(f"SELECT src_ip, {', '.join(texts)} FROM rows GROUP BY src_ip").fetchall()
+    if features.set is not None:
+        return {entity: Item(set=tuple(tokens)) for entity, tokens in found}
+    if features.geo is not None:
+        return {
+            entity: Item(latitude=latitude, longitude=longitude)
+            for entity, latitude, longitude in found
+            if latitude is not None and abs(latitude) <= 90 and abs(longitude) <= 180
+        }
+    return {entity: Item(vector=tuple(values)) for entity, *values in found}
 
 
 def _read(ledger: Ledger, stage: str, table: str, day: object) -> pd.DataFrame:
@@ -174,3 +209,27 @@ def _check_pairs(
     assert np.array_equal(found["point_a"], a)
     assert np.array_equal(found["point_b"], b)
     np.testing.assert_allclose(found["distance"].astype(float), between[a, b], rtol=1e-9, atol=1e-6)
+
+
+def test_a_window_of_real_days_puts_more_addresses_into_clusters(
+    backend: Backend, events: dict[str, pd.DataFrame]
+) -> None:
+    plain = load_pipeline_named("attackers", (PACKAGED_DEFS,))
+    spec = plain.model_copy(update={"name": "attackers_week", "window": Window(days=7)})
+    day = parse_day("2013-05-15")
+    ledger = Ledger(backend.store, backend.catalog, spec.name)
+    for each in spec.window_of(day):
+        run_day(STAGES[0], DayJob(spec, backend, ledger, each))
+    for stage in TO_CLUSTERS:
+        run_day(stage, DayJob(spec, backend, ledger, day))
+    uris = list(ledger.uris(ledger.require("clusters", day), "clusters"))
+    found = duckdb.sql(f"SELECT entity, cluster FROM read_parquet({uris}) ORDER BY entity").df()
+
+    week = pd.concat([events[each.key] for each in spec.window_of(day)])
+    entities, _, labels = attackers(week)
+    assert found["entity"].tolist() == entities
+    assert found["cluster"].tolist() == labels.tolist()
+
+    alone, _, day_labels = attackers(events[day.key])
+    seen = found["entity"].isin(alone)
+    assert (found.loc[seen, "cluster"] >= 0).mean() > (day_labels >= 0).mean()

@@ -11,9 +11,9 @@ import pytest
 from sklearn.cluster import DBSCAN
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
+from cluster_assets.domain.days import parse_day
 from cluster_assets.domain.errors import InvalidFeaturesError, SpecError, UpstreamMissingError
-from cluster_assets.domain.partitions import parse_day
-from cluster_assets.exports import export_table
+from cluster_assets.operations.exports import export_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable

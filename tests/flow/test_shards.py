@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
-import threading
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -15,19 +13,22 @@ import numpy as np
 import pytest
 from sklearn.cluster import DBSCAN
 
-from cluster_assets.composition import open_backend
+from cluster_assets.backends.local.sandbox import Sandbox
+from cluster_assets.domain.days import parse_day
 from cluster_assets.domain.errors import WorkerCapacityError, WorkerCrashedError
-from cluster_assets.domain.partitions import parse_day
+from cluster_assets.opening import open_backend
 from cluster_assets.settings import load_settings
-from cluster_assets.stages import search
-from cluster_assets.stages.forests import ShardSizes
+from cluster_assets.stages.candidates import search
+from cluster_assets.stages.clusters.forests import ShardSizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from cluster_assets.backend import Backend
+    from cluster_assets.backends.local.runtime_api import Report
+    from cluster_assets.backends.ports import Backend
 
 DAY = "2026-01-05"
 NEAR = {"metric": "euclidean", "threshold": 0.5}
@@ -160,31 +161,22 @@ def test_what_a_dead_run_finished_is_not_computed_again(
 
 
 def test_killed_workers_are_replaced_and_the_labels_are_the_same(
-    runner: Callable[..., Any], source: Any, shards: Any
+    runner: Callable[..., Any], source: Any, shards: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raw, values = source
     shards(4_000, 1)
     day = pipeline(runner, raw)
-    day.run(DAY, until="candidates")  # so that those who are killed have shards to do
-    killed, stop = set(), threading.Event()
+    day.run(DAY, until="candidates")  # so that those that are killed have shards to do
+    invoke, calls = Sandbox.invoke, itertools.count()
 
-    def kill() -> None:
-        """Each worker process once, as soon as it is seen."""
-        while not stop.is_set() and len(killed) < 3:
-            for pid in worker_processes() - killed:
-                killed.add(pid)
-                os.kill(pid, signal.SIGKILL)
-                time.sleep(0.4)
-            time.sleep(0.02)
+    def invoke_and_kill(sandbox: Sandbox, body: bytes) -> Report:
+        if next(calls) < 2:  # the third failure of a shard would be its last
+            assert sandbox._process is not None
+            os.kill(sandbox._process.pid, signal.SIGKILL)
+        return invoke(sandbox, body)
 
-    killer = threading.Thread(target=kill)
-    killer.start()
-    try:
-        results = day.run(DAY)
-    finally:
-        stop.set()
-        killer.join()
-    assert killed
+    monkeypatch.setattr(Sandbox, "invoke", invoke_and_kill)
+    results = day.run(DAY)
     assert max(call["attempts"] for call in calls_of(results)) > 1
     assert np.array_equal(
         day.table("clusters", DAY)["cluster"], DBSCAN(eps=0.5, min_samples=6).fit(values).labels_
@@ -194,31 +186,18 @@ def test_killed_workers_are_replaced_and_the_labels_are_the_same(
 def test_without_another_try_a_killed_worker_ends_the_day(
     runner: Callable[..., Any], source: Any, shards: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cluster_assets.stages.dispatch.MOST_FAILURES", 1)
+    monkeypatch.setattr("cluster_assets.stages.worker.dispatch.MOST_FAILURES", 1)
     with pytest.raises(WorkerCrashedError):
-        test_killed_workers_are_replaced_and_the_labels_are_the_same(runner, source, shards)
-
-
-def worker_processes() -> set[int]:
-    """Sandboxes that this process started."""
-    found = set()
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            try:
-                parent = int(Path(entry.path, "stat").read_text().rpartition(")")[2].split()[1])
-                is_worker = b"sandbox_main.py" in Path(entry.path, "cmdline").read_bytes()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if is_worker and parent == os.getpid():
-                found.add(int(entry.name))
-    return found
+        test_killed_workers_are_replaced_and_the_labels_are_the_same(runner, source, shards, monkeypatch)
 
 
 def test_a_day_whose_points_do_not_fit_is_refused_with_the_number_that_would(
     runner: Callable[..., Any], source: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raw, _ = source
-    monkeypatch.setattr("cluster_assets.stages.forests.cluster_memory_mb", lambda _, points, __: points / 10)
+    monkeypatch.setattr(
+        "cluster_assets.stages.clusters.forests.cluster_memory_mb", lambda _, points, __: points / 10
+    )
     day = pipeline(runner, raw, limits={"memory_mb": 256})
     with pytest.raises(WorkerCapacityError, match="takes about 360 MiB") as refused:
         day.run(DAY)

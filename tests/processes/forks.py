@@ -1,4 +1,4 @@
-"""A loaded program that runs orders in forks of itself: what takes seconds to load is loaded once."""
+"""A program that runs orders in forks of itself, so that slow imports are loaded once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An event in a process of its own: the handler's answer there, with its peak memory and what it imported."""
+"""Handles an event in a separate process: the handler's reply, its peak memory and the imported modules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Any
 from lambda_worker.kernel import VARIABLE
 
 PROGRAM = (
-    "import json, sys; from lambda_worker.handler import handler; "
+    "import json, sys; from cluster_assets.backends.local.sandbox_main import hide_packages; "
+    "hide_packages(); "
+    "from lambda_worker.handler import handler; "
     "reply = handler(json.load(sys.stdin), None); "
     "heavy = {'scipy', 'sklearn', 'pandas', 'pyarrow', 'duckdb', 'dagster', 'boto3', 'joblib'}; "
     "print(json.dumps([reply, sorted(heavy & {name.partition('.')[0] for name in sys.modules})]))"

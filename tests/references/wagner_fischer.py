@@ -1,4 +1,4 @@
-"""The Levenshtein distance by its definition: what the worker's faster ways are compared with."""
+"""The Levenshtein distance by its definition, as the reference for the worker's faster algorithms."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from sklearn.cluster import DBSCAN
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
 from sklearn.preprocessing import MultiLabelBinarizer, StandardScaler
 
-from cluster_assets.domain.partitions import parse_day
+from cluster_assets.domain.days import parse_day
 from cluster_assets.sample import SampleConfig, write_sample
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def month(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def table(folder: Path, sql: str) -> pd.DataFrame:
-    """Run a query in which {folder} stands for the sample."""
+    """Run a query in which {folder} is replaced by the sample's folder."""
     with duckdb.connect() as connection:
         return connection.execute(sql.format(folder=folder)).df()
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cluster_assets.domain.days import Day, parse_day
 from cluster_assets.domain.errors import SpecError
-from cluster_assets.domain.partitions import Day, parse_day
 from cluster_assets.sample import SampleConfig, write_sample
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ EVENTS_SCHEMA = [
 WRITE = """
 import sys
 from pathlib import Path
-from cluster_assets.domain.partitions import parse_day
+from cluster_assets.domain.days import parse_day
 from cluster_assets.sample import SampleConfig, write_sample
 write_sample(SampleConfig(Path(sys.argv[1]), parse_day(sys.argv[2]), days=2, entities=40000))
 """
@@ -173,7 +173,7 @@ def test_one_entity(tmp_path: Path, seed: int) -> None:
     assert schema_of(tmp_path / "truth" / f"events_{FIRST}.parquet") == EVENTS_SCHEMA
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     entities=st.integers(1, 700),
     rows=st.floats(1, 25),

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from cluster_assets import metrics
+from cluster_assets.backends.duckdb.engine import DuckDbConfig, DuckDbEngine
+from cluster_assets.backends.duckdb.types import duckdb_type
+from cluster_assets.backends.ports import FileRelation
+from cluster_assets.backends.statements import count_of
 from cluster_assets.domain.tables import CANDIDATES, Column, points_contract
-from cluster_assets.engines.duckdb import DuckDbConfig, DuckDbEngine
-from cluster_assets.engines.duckdb_types import duckdb_type
-from cluster_assets.ports import FileRelation
-from cluster_assets.sql_files import count_of
+from cluster_assets.stages.candidates import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from cluster_assets.backends.ports import Relation, Statement
     from cluster_assets.domain.tables import TableContract
-    from cluster_assets.pipeline_spec import Distance
-    from cluster_assets.ports import Relation, Statement
+    from cluster_assets.spec.pipeline import Distance
 
     Row = tuple[Any, ...]
     Pair = tuple[int, int, float]

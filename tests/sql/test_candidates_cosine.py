@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.metrics.pairwise import cosine_distances
 
 from cluster_assets.domain.tables import Column
-from cluster_assets.pipeline_spec import Distance
+from cluster_assets.spec.pipeline import Distance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +68,7 @@ def bundles(draw: st.DrawFn) -> tuple[float, list[tuple[float, ...]]]:
 
 @pytest.mark.parametrize("examples", [15, pytest.param(200, marks=pytest.mark.long)])
 def test_pairs_and_distances_equal_brute_force(lake: Any, examples: int) -> None:
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(bundles())
     def holds(bundle: tuple[float, list[tuple[float, ...]]]) -> None:
         threshold, points = bundle

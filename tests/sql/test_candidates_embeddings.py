@@ -8,17 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cluster_assets import features, metrics
-from cluster_assets.domain.partitions import parse_day
-from cluster_assets.domain.tables import (
-    CANDIDATES,
-    MEMBERS,
-    Column,
-    features_contract,
-    points_contract,
-)
-from cluster_assets.features.raw_columns import needed_columns
-from cluster_assets.pipeline_spec import Distance, PipelineSpec
+from cluster_assets.domain.days import parse_day
+from cluster_assets.domain.scratch_tables import features_contract
+from cluster_assets.domain.tables import CANDIDATES, MEMBERS, Column, points_contract
+from cluster_assets.spec.columns import needed_columns
+from cluster_assets.spec.pipeline import Distance, PipelineSpec
+from cluster_assets.stages.candidates import metrics
+from cluster_assets.stages.points import kinds as features
 
 DAY = parse_day("2026-03-01")
 NAN, INF = math.nan, math.inf

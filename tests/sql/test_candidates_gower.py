@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wagner_fischer import levenshtein
 
-from cluster_assets import metrics
+from cluster_assets.backends.statements import count_of
 from cluster_assets.domain.tables import CANDIDATES, Column, points_contract
-from cluster_assets.metrics.gower import features_of, routes_of
-from cluster_assets.sql_files import count_of
+from cluster_assets.stages.candidates import metrics
+from cluster_assets.stages.candidates.metrics.gower import features_of, routes_of
 
 TYPES = {"number": "double", "category": "varchar", "set": "array(varchar)", "text": "varchar"}
 KINDS = (*TYPES, "geo")
@@ -122,7 +122,7 @@ def check(lake: Any, parts: list[metrics.Part], points: list[Point], threshold: 
 
 @pytest.mark.parametrize("examples", [12, pytest.param(200, marks=pytest.mark.long)])
 def test_pairs_and_sums_equal_brute_force(lake: Any, examples: int) -> None:
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(days(KINDS[:-1], inputs=4), st.data())
     def holds(day: tuple[list[metrics.Part], list[Point]], data: st.DataObject) -> None:
         parts, points = day
@@ -136,7 +136,7 @@ def test_pairs_and_sums_equal_brute_force(lake: Any, examples: int) -> None:
 
 @pytest.mark.parametrize("examples", [5, pytest.param(15, marks=pytest.mark.long)])
 def test_places_are_measured_on_the_sphere(lake: Any, examples: int) -> None:
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(days(inputs=4), st.sampled_from([1e-9, 0.01, 0.1, 0.3, 0.5, 0.9, 1.0]))
     def holds(day: tuple[list[metrics.Part], list[Point]], threshold: float) -> None:
         parts, points = day

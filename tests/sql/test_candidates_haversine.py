@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import BallTree
 
-from cluster_assets import metrics
+from cluster_assets.backends.statements import bind
 from cluster_assets.domain.tables import CANDIDATES, Column, points_contract
-from cluster_assets.metrics import haversine
-from cluster_assets.metrics.haversine import EARTH_RADIUS_M
-from cluster_assets.pipeline_spec import Distance
-from cluster_assets.sql_files import bind
+from cluster_assets.spec.pipeline import Distance
+from cluster_assets.stages.candidates import metrics
+from cluster_assets.stages.candidates.metrics import haversine
+from cluster_assets.stages.candidates.metrics.haversine import EARTH_RADIUS_M
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,7 @@ def globes(draw: st.DrawFn) -> tuple[float, list[tuple[float, float]]]:
 
 @pytest.mark.parametrize("examples", [12, pytest.param(200, marks=pytest.mark.long)])
 def test_pairs_and_distances_equal_brute_force(lake: Any, examples: int) -> None:
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(globes())
     def holds(globe: tuple[float, list[tuple[float, float]]]) -> None:
         threshold, places = globe
@@ -130,6 +130,6 @@ def test_pairs_across_an_edge_of_the_cube_need_its_margin(lake: Any) -> None:
     (step,) = plan.scratch
     side = haversine.chord(100.0) * 1.01
     values = {"side": side, "margin": 0.0}
-    without = bind("located/haversine.sql", structure={"has_faces": True}, values=values)
+    without = bind("candidates/grid/located_haversine.sql", structure={"has_faces": True}, values=values)
     narrow = replace(plan, scratch=(replace(step, statement=without),))
     assert lake.rows(lake.fill(plan.candidates, lake.prepare(narrow, points), CANDIDATES)) == []

@@ -11,16 +11,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from wagner_fischer import levenshtein
 
-from cluster_assets import metrics
 from cluster_assets.domain.tables import Column, points_contract
-from cluster_assets.metrics.levenshtein import LENGTHS
-from cluster_assets.metrics.segments import rules
-from cluster_assets.pipeline_spec import Distance
+from cluster_assets.spec.pipeline import Distance
+from cluster_assets.stages.candidates import metrics
+from cluster_assets.stages.candidates.metrics.levenshtein import LENGTHS, rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cluster_assets.metrics.segments import Pattern
+    from cluster_assets.stages.candidates.metrics.levenshtein import Pattern
 
 TEXT = (Column("text", "varchar"),)
 LETTERS = st.sampled_from(["a", "b", "c", "é", "e", "\u0301", "\U0001f600", "日", "'", " "])
@@ -60,7 +59,7 @@ def days(draw: st.DrawFn) -> tuple[list[str], int]:
 
 @pytest.mark.parametrize("examples", [6, pytest.param(60, marks=pytest.mark.long)])
 def test_pairs_and_distances_equal_brute_force(lake: Any, examples: int) -> None:
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(days())
     @example((["", "a", "aa", "aaa", "b", "ab", "ba", "aab"], 1))
     @example((["", "a", "aa", "aaa", "b", "ab", "ba", "aab"], 3))

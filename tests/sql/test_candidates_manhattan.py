@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 from sklearn.neighbors import KDTree
 
-from cluster_assets import metrics
 from cluster_assets.domain.tables import CANDIDATES, Column, points_contract
-from cluster_assets.pipeline_spec import Distance
+from cluster_assets.spec.pipeline import Distance
+from cluster_assets.stages.candidates import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,7 @@ def clouds(draw: st.DrawFn) -> tuple[float, list[tuple[float, ...]]]:
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("examples", [10, pytest.param(200, marks=pytest.mark.long)])
 def test_pairs_and_distances_equal_brute_force(lake: Any, metric: Any, examples: int) -> None:
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(cloud=clouds())
     def holds(cloud: tuple[float, list[tuple[float, ...]]]) -> None:
         threshold, points = cloud

@@ -10,11 +10,11 @@ import sqlglot.expressions as exp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster_assets import metrics
 from cluster_assets.domain.tables import CANDIDATES, Column, points_contract
+from cluster_assets.stages.candidates import metrics
 
 if TYPE_CHECKING:
-    from cluster_assets.metrics import CandidatePlan
+    from cluster_assets.stages.candidates.metrics import CandidatePlan
 
     Tokens = frozenset[str]
     Pairs = list[tuple[int, int, float]]
@@ -53,7 +53,7 @@ def planted(count: int) -> list[tuple[int, Tokens]]:
 
 @pytest.mark.parametrize("examples", [3, pytest.param(6, marks=pytest.mark.long)])
 def test_what_is_found_is_near_and_measured_exactly(lake: Any, examples: int) -> None:
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(
         st.lists(
             st.frozensets(st.sampled_from("abcdefgé"), min_size=1), min_size=25, max_size=40, unique=True

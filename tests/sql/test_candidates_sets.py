@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import distance as scipy_distance
 
-from cluster_assets import metrics
 from cluster_assets.domain.tables import CANDIDATES, Column, points_contract
-from cluster_assets.metrics import sets as set_metrics
-from cluster_assets.metrics.sets import bounds_of, plan_with
+from cluster_assets.stages.candidates import metrics
+from cluster_assets.stages.candidates.metrics import sets as set_metrics
+from cluster_assets.stages.candidates.metrics.sets import bounds_of, plan_with
 
 if TYPE_CHECKING:
-    from cluster_assets.metrics import CandidatePlan
+    from cluster_assets.stages.candidates.metrics import CandidatePlan
 
     Tokens = frozenset[str]
     Pairs = list[tuple[int, int, float]]
@@ -92,7 +92,7 @@ def apart(inputs: list[list[Tokens]]) -> list[Tokens]:
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("examples", [3, pytest.param(30, marks=pytest.mark.long)])
 def test_pairs_and_distances_equal_brute_force(lake: Any, metric: str, examples: int) -> None:
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(
         st.lists(SETS, min_size=25, max_size=25),
         THRESHOLDS,

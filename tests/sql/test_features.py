@@ -10,11 +10,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer
 
-from cluster_assets import features
+from cluster_assets.domain.days import parse_day
 from cluster_assets.domain.errors import SourceSchemaError
-from cluster_assets.domain.partitions import parse_day
-from cluster_assets.domain.tables import FREQUENCIES, Column, features_contract, points_contract
-from cluster_assets.pipeline_spec import PipelineSpec
+from cluster_assets.domain.scratch_tables import FREQUENCIES, features_contract
+from cluster_assets.domain.tables import Column, points_contract
+from cluster_assets.spec.pipeline import PipelineSpec
+from cluster_assets.stages.points import kinds as features
 
 DAY = parse_day("2026-03-01")
 RAW = (
@@ -204,7 +205,7 @@ def limit(lake: Any, limits: dict[str, float], sets: list[set[str]]) -> tuple[An
 
 @pytest.mark.parametrize("examples", [20, pytest.param(60, marks=pytest.mark.long)])
 def test_token_limits_are_those_of_a_count_vectorizer(lake: Any, examples: int) -> None:
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(SETS, COUNTS, COUNTS)
     @example([{"a"}, {"a"}, {"a", "b"}], 1, 2 / 3)  # 2/3 of 3 entities is 2.0 exactly, and two would stay
     @example([{"a", "b"}] * 3 + [{"b"}] * 7, 0.3, 1.0)  # 0.3 of 10 is 3.0 exactly, and three stay

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from cluster_assets import features, metrics
-from cluster_assets.domain.partitions import parse_day
-from cluster_assets.domain.tables import CANDIDATES, MEMBERS, Column, features_contract, points_contract
-from cluster_assets.pipeline_spec import PipelineSpec
+from cluster_assets.domain.days import parse_day
+from cluster_assets.domain.scratch_tables import features_contract
+from cluster_assets.domain.tables import CANDIDATES, MEMBERS, Column, points_contract
+from cluster_assets.spec.pipeline import PipelineSpec
+from cluster_assets.stages.candidates import metrics
+from cluster_assets.stages.points import kinds as features
 
 DAY = parse_day("2026-03-01")
 RAW = (
@@ -114,5 +116,5 @@ def test_features_that_give_one_column_twice_are_refused() -> None:
     home = {"geo": {"latitude": "max(n)", "longitude": "max(n)"}}
     with pytest.raises(ValidationError, match="home_latitude is a column of the place home"):
         spec({"home": home, "home_latitude": {"number": "max(n)"}})
-    with pytest.raises(ValidationError, match="a column of its own"):
+    with pytest.raises(ValidationError, match="choose another name"):
         spec({"weight": {"number": "max(n)"}})

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from cluster_assets import features
-from cluster_assets.domain.partitions import parse_day
-from cluster_assets.domain.tables import Column, features_contract, points_contract
-from cluster_assets.features.text import LONGEST
-from cluster_assets.pipeline_spec import PipelineSpec
+from cluster_assets.domain.days import parse_day
+from cluster_assets.domain.scratch_tables import features_contract
+from cluster_assets.domain.tables import Column, points_contract
+from cluster_assets.spec.pipeline import PipelineSpec
+from cluster_assets.stages.points import kinds as features
+from cluster_assets.stages.points.kinds.text import LONGEST
 
 DAY = parse_day("2026-03-01")
 RAW = (Column("at", "timestamp"), Column("who", "varchar"), Column("agent", "varchar"))

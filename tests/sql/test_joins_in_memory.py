@@ -1,4 +1,4 @@
-"""The worker's joins of many texts and sets give the rows of the statements that they stand in for."""
+"""The worker's joins of many texts and sets give the same rows as the statements that they replace."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from cluster_assets.domain.tables import Column
-from cluster_assets.pipeline_spec import Distance
-from lambda_worker.contract.joins import JoinEvent
+from cluster_assets.spec.pipeline import Distance
+from lambda_worker.contract.candidates import JoinEvent
 from lambda_worker.handler import handler
 
 ROWS = 20_000

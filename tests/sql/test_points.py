@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster_assets import features
-from cluster_assets.domain.partitions import parse_day
-from cluster_assets.domain.tables import CLUSTERS, LABELS, MEMBERS, features_contract, points_contract
-from cluster_assets.pipeline_spec import PipelineSpec
-from cluster_assets.sql_files import bind
+from cluster_assets.backends.statements import bind
+from cluster_assets.domain.days import parse_day
+from cluster_assets.domain.scratch_tables import LABELS, features_contract
+from cluster_assets.domain.tables import CLUSTERS, MEMBERS, points_contract
+from cluster_assets.spec.pipeline import PipelineSpec
+from cluster_assets.stages.points import kinds as features
 
 DAY = parse_day("2026-03-01")
 KINDS: dict[str, tuple[dict[str, Any], str, float]] = {
@@ -87,7 +88,7 @@ INVALID = {"set": (None,), "vector": (float("nan"), 1.0), "geo": (91.0, 0.0)}
 
 @pytest.mark.parametrize("examples", [12, pytest.param(40, marks=pytest.mark.long)])
 def test_points_and_members(lake: Any, examples: int) -> None:
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(st.data(), st.sampled_from(sorted(KINDS)))
     def holds(data: st.DataObject, kind: str) -> None:
         entities = data.draw(st.dictionaries(ENTITIES, VALUES[kind], max_size=25))

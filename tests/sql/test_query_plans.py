@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from cluster_assets import features, metrics
-from cluster_assets.engines.duckdb_files import from_item
-from cluster_assets.engines.duckdb_sql import duckdb_text
-from cluster_assets.pipeline_spec import Features
+from cluster_assets.backends.duckdb.files import from_item
+from cluster_assets.backends.duckdb.sql import duckdb_text
+from cluster_assets.spec.pipeline import Features
+from cluster_assets.stages.candidates import metrics
+from cluster_assets.stages.points import kinds as features
 
 POINTS: dict[str, Any] = {
     "jaccard": ({"set": "a"}, 0.4, "[(i % 50)::VARCHAR, (i % 77)::VARCHAR, 't' || i] AS tokens"),

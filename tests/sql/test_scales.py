@@ -11,13 +11,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
-from cluster_assets import features
-from cluster_assets.domain.partitions import parse_day
-from cluster_assets.domain.tables import SCALES, features_contract
-from cluster_assets.pipeline_spec import PipelineSpec
+from cluster_assets.domain.days import parse_day
+from cluster_assets.domain.scratch_tables import features_contract
+from cluster_assets.domain.tables import SCALES
+from cluster_assets.spec.pipeline import PipelineSpec
+from cluster_assets.stages.points import kinds as features
 
 if TYPE_CHECKING:
-    from cluster_assets.features import FeaturePlan
+    from cluster_assets.stages.points.kinds import FeaturePlan
 
 SCALERS: dict[str, Any] = {"standard": StandardScaler, "minmax": MinMaxScaler, "robust": RobustScaler}
 DAY = parse_day("2026-03-01")
@@ -89,7 +90,7 @@ MATRICES = st.integers(1, 3).flatmap(lambda d: st.lists(st.tuples(*[NUMBERS] * d
 
 @pytest.mark.parametrize("examples", [20, pytest.param(70, marks=pytest.mark.long)])
 def test_ranks_equal_scikit_learns(lake: Any, examples: int) -> None:
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(MATRICES, st.sampled_from(["minmax", "robust"]))
     @example([(1.0,)], "robust")
     @example([(1.0,), (2.0,)], "robust")
@@ -104,7 +105,7 @@ def test_ranks_equal_scikit_learns(lake: Any, examples: int) -> None:
 
 @pytest.mark.parametrize("examples", [12, pytest.param(40, marks=pytest.mark.long)])
 def test_means_equal_scikit_learns(lake: Any, examples: int) -> None:
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(
         st.integers(1, 3).flatmap(
             lambda d: st.lists(st.tuples(*[st.floats(-1e6, 1e6)] * d), min_size=1, max_size=14)
@@ -196,7 +197,7 @@ def test_what_scaling_makes_too_large_is_counted(lake: Any) -> None:
     relations = {"features": written(lake, plan, [(1e145,), (1e143,)])}
     scaled = lake.fill(plan.scale.scaled, relations, features_contract(plan.columns))
     assert plan.invalid(lake.engine.fetch(plan.summary, relations).rows[0]) == {"NaN": 1}
-    summary = lake.engine.fetch(plan.scale.summary, {"features": scaled}).rows[0]
+    summary = lake.engine.fetch(plan.summary, {"features": scaled}).rows[0]
     assert plan.invalid(summary) == {"beyond 1e150": 1}
 
 

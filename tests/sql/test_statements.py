@@ -9,20 +9,20 @@ import sqlglot
 import sqlglot.expressions as exp
 from sqlglot.errors import ErrorLevel
 
-from cluster_assets import metrics
-from cluster_assets.engines.duckdb_sql import _drop_finish
-from cluster_assets.metrics import gower
-from cluster_assets.metrics.dense_cells import directed_steps
-from cluster_assets.metrics.grids import half_neighbourhood
-from cluster_assets.metrics.segments import rules
-from cluster_assets.sql_files import SQL_ROOT, _environment, bind, count_of, literal, sources_of
+from cluster_assets.backends.duckdb.sql import _drop_finish
+from cluster_assets.backends.statements import SQL_ROOT, _environment, bind, count_of, literal, sources_of
+from cluster_assets.stages.candidates import metrics
+from cluster_assets.stages.candidates.metrics import gower
+from cluster_assets.stages.candidates.metrics.dense_cells import directed_steps
+from cluster_assets.stages.candidates.metrics.grids import half_neighbourhood
+from cluster_assets.stages.candidates.metrics.levenshtein import rules
 
 FILES = sorted(str(path.relative_to(SQL_ROOT)) for path in SQL_ROOT.rglob("*.sql"))
 STRUCTURE = {
     "dimensions": 2,
     "axes": 2,
     "steps": half_neighbourhood(2),
-    "cells": "cells/vector.sql",
+    "cells": "candidates/grid/cells/vector.sql",
     "metric": "euclidean",
     "box_metric": "euclidean",
     "carried": ("x0", "x1"),
@@ -34,15 +34,18 @@ STRUCTURE = {
     "columns": ("x0", "x1"),
     "types": ("double", "double"),
     "is_array": False,
+    "lists": (),
     "bands": ((((3, "+"), (7, "-")), ((1, "-"),)),),
     "coefficients": (((3, 1), (5, 2)), ((7, 3), (9, 4))),
     "scaled": True,
+    "with_remembered": True,
     "has_probability": True,
     "weighted": True,
     "has_faces": True,
     "is_geo": True,
     "days_back": (0, 1),
     "events": ("born", "died"),
+    "formats": 2,
     "min_is_share": True,
     "max_is_share": False,
 }
@@ -59,9 +62,9 @@ _MIXED = metrics.Comparison(
 _FEATURES = gower.features_of(_MIXED)
 # What differs from the above for one file.
 OWN_STRUCTURE: dict[str, dict[str, object]] = {
-    "checks/rows.sql": {"tables": ("points", "members")},
+    "checks/drift.sql": {"days": 2},
     "checks/clusters.sql": {"roles": ("core", "border", "noise"), "has_shared_points": True},
-    "histograms/histograms.sql": {
+    "points/histograms.sql": {
         "columns": ("n", "m", "s", "t", "c", "la", "lo"),
         "numbers": ("n", "m"),
         "sets": ("s",),
@@ -70,14 +73,15 @@ OWN_STRUCTURE: dict[str, dict[str, object]] = {
         "places": (("g", "la", "lo"),),
         "embeddings": (),
     },
-    "segments/lengths.sql": {"rules": rules(2, (0, 1, 4)), "runs": 3},
-    "candidates/levenshtein.sql": {"rules": rules(2, (0, 1, 4)), "runs": 3},
-    "candidates/gower.sql": {"parts": _FEATURES, "routes": gower.routes_of(_FEATURES, 0.3)},
-    "comparisons/gower.sql": {"parts": _FEATURES, "routes": gower.routes_of(_FEATURES, 0.3)},
-    "ranges/ranges.sql": {"numbers": ("n",)},
-    "tokens/mixed.sql": {"sets": ((2, "s"),)},
+    "candidates/texts/lengths.sql": {"rules": rules(2, (0, 1, 4)), "runs": 3},
+    "candidates/texts/candidates.sql": {"rules": rules(2, (0, 1, 4)), "runs": 3},
+    "candidates/mixed/candidates.sql": {"parts": _FEATURES, "routes": gower.routes_of(_FEATURES, 0.3)},
+    "candidates/mixed/comparisons.sql": {"parts": _FEATURES, "routes": gower.routes_of(_FEATURES, 0.3)},
+    "candidates/mixed/ranges.sql": {"numbers": ("n",)},
+    "profiles/ranges.sql": {"numbers": ("n",)},
+    "candidates/mixed/tokens.sql": {"sets": ((2, "s"),)},
     "report/sampled.sql": {"columns": (("n", "double"), ("s", "array(varchar)"), ("e", "array(double)"))},
-    "features/mixed.sql": {"columns": (("n", "double"), ("s", "array(varchar)"), ("c", "varchar"))},
+    "points/features/mixed.sql": {"columns": (("n", "double"), ("s", "array(varchar)"), ("c", "varchar"))},
     "profiles/values.sql": {
         "parts": (
             {"kind": "token", "column": "s", "is_set": True},
@@ -87,8 +91,14 @@ OWN_STRUCTURE: dict[str, dict[str, object]] = {
     "profiles/places.sql": {"parts": ({"latitude": "g_latitude", "longitude": "g_longitude"},)},
     "profiles/sizes.sql": {"parts": (("s", False), ("t", True))},
 }
-FILLED_FROM_A_CHECKED_TABLE = {"points/sampled.sql", "clusters/bin_points.sql"}
-PARTS = {name for name in FILES if name.startswith("cells/")}
+FILLED_FROM_A_CHECKED_TABLE = {
+    "candidates/sampled_points.sql",
+    "clusters/bin_points.sql",
+    "profiles/bin_points.sql",
+    "explore/sampled.sql",
+    "report/sketched.sql",
+}
+PARTS = {name for name in FILES if "/cells/" in name}
 BANNED = (
     exp.Rand, exp.Uuid, exp.CurrentDate, exp.CurrentTimestamp, exp.CurrentTime, exp.ApproxDistinct,
     exp.ApproxQuantile, exp.AnyValue, exp.ArgMax, exp.ArgMin, exp.Format, exp.Limit, exp.Offset,
@@ -174,24 +184,29 @@ def test_the_header_tells_what_it_fills_reads_and_takes(name: str) -> None:
         assert named, placeholder.name
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("candidates/")])
+@pytest.mark.parametrize("name", [name for name in FILES if re.match(r"candidates/\w+/candidates", name)])
 def test_blocking_rules_carry_their_proof(name: str) -> None:
     assert "Proof that no pair is lost" in (SQL_ROOT / name).read_text(encoding="utf-8")
 
 
 def test_sums_of_doubles_are_marked() -> None:
+    parameters = {"is_of_day": exp.true(), "entity": exp.column("a")}
     assert bind(
-        "features/vector.sql", structure={"dimensions": 0}, expressions=RAW_PARAMETERS
+        "points/features/vector.sql", structure={"dimensions": 0}, expressions=parameters
     ).order_sensitive
     assert not bind("clusters/clusters.sql", structure={"has_probability": False}).order_sensitive
 
 
-RAW_PARAMETERS: dict[str, exp.Expr] = {"is_of_day": exp.true(), "entity": exp.column("a")}
+RAW_PARAMETERS: dict[str, exp.Expr] = {
+    "is_read": exp.true(),
+    "one": exp.Literal.number(1),
+    "entity": exp.column("a"),
+}
 
 
 def test_missing_and_unused_parameters_are_errors() -> None:
     with pytest.raises(ValueError, match=r"missing parameters \['entity'\]"):
-        bind("raw/counts.sql", expressions={"is_of_day": exp.true()})
+        bind("raw/counts.sql", expressions={"is_read": exp.true(), "one": exp.Literal.number(1)})
     with pytest.raises(ValueError, match=r"unused parameters \['more'\]"):
         bind("raw/counts.sql", expressions=RAW_PARAMETERS, values={"more": 1})
     with pytest.raises(ValueError, match="both"):
@@ -221,7 +236,7 @@ def test_other_values_have_no_literal(value: object) -> None:
 
 def test_binding_leaves_the_template_as_it_was() -> None:
     first = bind("raw/counts.sql", expressions=RAW_PARAMETERS).tree.sql("athena")
-    bind("raw/counts.sql", expressions={"is_of_day": exp.false(), "entity": exp.column("b")})
+    bind("raw/counts.sql", expressions=RAW_PARAMETERS | {"is_read": exp.false()})
     assert bind("raw/counts.sql", expressions=RAW_PARAMETERS).tree.sql("athena") == first
 
 

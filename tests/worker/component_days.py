@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 
 from lambda_worker.contract import ComponentsEvent, NumberEvent, PackEvent
 from lambda_worker.handler import handler
-from lambda_worker.labels import MEMBER_ROLE
+from lambda_worker.tables.labels import MEMBER_ROLE
 
 if TYPE_CHECKING:
     from pathlib import Path

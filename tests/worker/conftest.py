@@ -1,4 +1,4 @@
-"""Days as SQL engines leave them in files, the kernel with its twin, and what k-means samples."""
+"""Days in the files that SQL engines write, the kernel and its numpy fallback, and samples of k-means."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from arro3.core import Array, RecordBatch
 
-from lambda_worker.centroids import sampling
 from lambda_worker.contract import VERSION
+from lambda_worker.contract import kmeans as kmeans_contract
 from lambda_worker.kernel import VARIABLE, loaded
 
 sys.path.insert(0, str(Path(__file__).parent))  # what several tests share are modules beside them
@@ -64,6 +64,7 @@ class DayFiles:
 
     def event(self, **algorithm: Any) -> dict[str, Any]:
         return {
+            "operation": "cluster",
             "version": VERSION,
             "points": self.points,
             "candidates": self.candidates,
@@ -97,10 +98,10 @@ def read_labels() -> Callable[[Path], tuple[Any, Any, list[str]]]:
 
 @pytest.fixture(params=["on", "off"])
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The kernel, and its twin in numpy."""
+    """The kernel, and its numpy fallback."""
     monkeypatch.setenv(VARIABLE, request.param)
     if request.param == "on" and loaded() is None:
-        pytest.skip("no compiler built the kernel on this machine: its twin is all there is")
+        pytest.skip("no compiler built the kernel on this machine: only the numpy code can be tested")
     return str(request.param)
 
 
@@ -120,5 +121,5 @@ def new_table(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Table]:
 def small_samples() -> Iterator[None]:
     """The first centres of k-means are chosen from fewer points than there are."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sampling, "_MOST_POINTS", 8)
+        patch.setattr(kmeans_contract, "_SAMPLE_POINTS", 8)
         yield

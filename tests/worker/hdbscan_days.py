@@ -7,15 +7,16 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from batches import in_batches
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
 from written_columns import read_columns
 
+from lambda_worker.clusterers.hdbscan.hdbscan import cluster_hierarchy
 from lambda_worker.contract import ForestEvent
-from lambda_worker.contract.hierarchies import CoreDistancesEvent, HdbscanEvent, HdbscanReply, NeighboursEvent
-from lambda_worker.forests import reduce_shard
-from lambda_worker.hierarchy.core_distances import find_core_distances, keep_neighbours
-from lambda_worker.hierarchy.hdbscan import cluster_hierarchy
+from lambda_worker.contract.hdbscan import CoreDistancesEvent, HdbscanEvent, HdbscanReply, NeighboursEvent
+from lambda_worker.graph.core_distances import find_core_distances, keep_neighbours
+from lambda_worker.graph.forests import reduce_shard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +80,7 @@ class Run:
     cores: tuple[str, ...] = ()
     forests: tuple[str, ...] = ()
     names: int = 0
+    last_radius: float = 0.0
 
     def path(self, name: str) -> str:
         """A file that no step has written yet."""
@@ -92,6 +94,7 @@ class Run:
             self.add_level(radius, apart)
             reply, columns, apart = self.cluster(radius)
             if reply.final:
+                self.last_radius = radius
                 return reply, columns
             radius *= 2
         raise AssertionError(reply.undecided)
@@ -116,14 +119,16 @@ class Run:
         neighbours = []
         for shard in shards:
             event = NeighboursEvent(candidates=(shard,), output=self.path("neighbours"), **common)
-            assert keep_neighbours(NeighboursEvent.from_json(event.to_json()), rows, rows).ok
+            assert in_batches(rows, keep_neighbours, NeighboursEvent.from_json(event.to_json()), rows).ok
             neighbours.append(event.output)
         ends = np.linspace(0, day.point_count, self.split.spans + 1).astype(int).tolist()
         found = []
         for span in pairwise(ends):
             name = self.path("cores")
             event = CoreDistancesEvent(neighbours=tuple(neighbours), output=name, span=span, **common)
-            assert find_core_distances(CoreDistancesEvent.from_json(event.to_json()), rows, rows).ok
+            assert in_batches(
+                rows, find_core_distances, CoreDistancesEvent.from_json(event.to_json()), rows
+            ).ok
             found.append(name)
         self.cores += tuple(found)
 
@@ -142,7 +147,9 @@ class Run:
             output=self.path("forest"),
             core_distances=self.cores,
         )
-        assert reduce_shard(ForestEvent.from_json(event.to_json()), self.split.rows, self.split.rows).ok
+        assert in_batches(
+            self.split.rows, reduce_shard, ForestEvent.from_json(event.to_json()), self.split.rows
+        ).ok
         return event.output
 
     def event(self, radius: float) -> HdbscanEvent:
@@ -156,12 +163,13 @@ class Run:
             threshold=radius,
             output=str(self.folder.output),
             components=str(self.folder.folder / "components.parquet"),
+            tree=str(self.folder.folder / "tree.parquet"),
         )
 
     def cluster(self, radius: float) -> tuple[HdbscanReply, list[Any], Any]:
         """The reply, labels with probabilities, and the component of each point."""
         event = HdbscanEvent.from_json(self.event(radius).to_json())
-        reply = cluster_hierarchy(event, self.split.rows, self.split.rows)
+        reply = in_batches(self.split.rows, cluster_hierarchy, event, self.split.rows)
         columns = read_columns(event.output, "point_id", "cluster", "probability")
         assert np.array_equal(columns[0], np.arange(len(self.points.weights)))
         (apart,) = read_columns(event.components, "component")
@@ -194,3 +202,31 @@ def scattered(draw: Any) -> Points:
         rng.shuffle(places)
     heaviest = draw(st.sampled_from([1, 1, 3, 9]))
     return points_of(places, rng.integers(1, heaviest + 1, count))
+
+
+def same_clusters(one: Any, two: Any) -> bool:
+    """Equal up to numbering; noise is noise."""
+    pairs = set(zip(one.tolist(), two.tolist(), strict=True))
+    return len({a for a, _ in pairs}) == len(pairs) == len({b for _, b in pairs}) and all(
+        (a == -1) == (b == -1) for a, b in pairs
+    )
+
+
+def compare(points: Points, columns: list[Any], labels: Any, probability: Any) -> None:
+    """Labels and probabilities of entities; clusters are numbered by their first points."""
+    own, sure = (column[points.entities] for column in columns)
+    assert same_clusters(own, labels), (own, labels)
+    np.testing.assert_allclose(sure, probability, rtol=1e-12, atol=0)
+    found = columns[0][columns[0] >= 0]
+    assert list(dict.fromkeys(found.tolist())) == list(range(len(set(found.tolist()))))
+
+
+algorithms = st.fixed_dictionaries(
+    {
+        "min_cluster_size": st.integers(2, 7),
+        "min_samples": st.sampled_from([None, 1, 2, 3, 5]),
+        "cluster_selection_method": st.sampled_from(["eom", "leaf"]),
+        "cluster_selection_epsilon": st.sampled_from([0.0, 0.0, 0.7, 1.5, 3.3]),
+        "allow_single_cluster": st.booleans(),
+    }
+)

@@ -1,18 +1,18 @@
-"""HDBSCAN as a plain recursion over all entities: what the worker's labels are compared with."""
+"""HDBSCAN as a plain recursion over all entities: what the worker's labels are compared with.
+
+Merges at one distance follow the declared rule: from the largest cluster outwards, the larger neighbours
+first.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from hypothesis import assume
-from scipy.cluster.hierarchy import linkage
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial.distance import squareform
 
 if TYPE_CHECKING:
     from hdbscan_days import Points
@@ -54,25 +54,73 @@ class Cluster:
         return [self, *(deeper for one in self.below for deeper in one.all())]
 
 
-def grow(reach: Any, size: int, cluster: Cluster) -> Cluster:
-    """Take a cluster apart, at one distance after the other."""
-    members = cluster.members
-    while True:
-        inside = reach[np.ix_(members, members)]
-        if len(members) == 1:
-            return cluster
-        height = linkage(squareform(inside, checks=False), "single")[-1, 2]
-        _, part = connected_components(csr_array(inside < height), directed=False)
-        parts = [members[part == k] for k in range(part.max() + 1)]
-        density = 1 / height if height > 0 else math.inf
-        large = [one for one in parts if len(one) >= size]
-        for one in parts:
-            if len(one) < size:
-                cluster.leaves |= dict.fromkeys(one.tolist(), density)
+@dataclass(eq=False)
+class Node:
+    """Entities, and the two nodes that merged into them."""
+
+    members: list[int]
+    height: float = 0.0
+    parts: tuple[Node, ...] = ()
+
+
+def merge(one: Node, two: Node, height: float) -> Node:
+    """The node that two nodes make."""
+    return Node(one.members + two.members, height, (one, two))
+
+
+def spanning_edges(reach: Any, points: Any) -> list[tuple[float, int, int]]:
+    """Kruskal's algorithm over all pairs of points, given the rows of their first entities."""
+    pairs = sorted((reach[i, j], i, j) for i, j in combinations(points, 2))
+    root = {point: point for point in points}
+    kept = []
+    for height, i, j in pairs:
+        if root[i] != root[j]:
+            kept.append((height, i, j))
+            root = {point: root[i] if at == root[j] else at for point, at in root.items()}
+    return kept
+
+
+def single_linkage(reach: Any, entities: Any) -> Node:
+    """The whole hierarchy: entities of a point first, then points, one merge after the other."""
+    first = [int(np.flatnonzero(entities == point)[0]) for point in np.unique(entities)]
+    edges = spanning_edges(reach, first)
+    nodes = {}
+    for row in first:
+        equals = np.flatnonzero(entities == entities[row]).tolist()
+        nodes[row] = Node([row])
+        for equal in equals[1:]:
+            nodes[row] = merge(nodes[row], Node([equal]), reach[row, equal])
+    while edges:
+        height = edges[0][0]
+        tied = [(i, j) for one, i, j in edges if one == height]
+        edges = edges[len(tied) :]
+        while tied:
+            ends = [nodes[i] for edge in tied for i in edge]
+            blob = max(ends, key=lambda node: (len(node.members), -min(node.members)))
+            while near := [edge for edge in tied if blob in (nodes[edge[0]], nodes[edge[1]])]:
+                others = {e: nodes[e[0]] if nodes[e[1]] is blob else nodes[e[1]] for e in near}
+                chosen = max(near, key=lambda e: (len(others[e].members), -e[0], -e[1]))
+                tied.remove(chosen)
+                blob = merge(blob, others[chosen], height)
+                nodes |= {row: blob for row in first if row in blob.members}
+    return nodes[first[0]]
+
+
+def grow(node: Node, size: int, cluster: Cluster) -> Cluster:
+    """Take a cluster apart, one merge after the other."""
+    while node.parts:
+        density = 1 / node.height if node.height > 0 else math.inf
+        large = [part for part in node.parts if len(part.members) >= size]
+        for part in node.parts:
+            if len(part.members) < size:
+                cluster.leaves |= dict.fromkeys(part.members, density)
         if len(large) != 1:
-            cluster.below = [grow(reach, size, Cluster(cluster, density, one)) for one in large]
+            cluster.below = [
+                grow(part, size, Cluster(cluster, density, np.array(part.members))) for part in large
+            ]
             return cluster
-        members = large[0]
+        node = large[0]
+    return cluster
 
 
 def best_below(cluster: Cluster) -> tuple[float, list[Cluster]]:
@@ -113,14 +161,15 @@ def lift(cluster: Cluster, root: Cluster, epsilon: float, *, single: bool) -> Cl
 
 
 def plain_hdbscan(points: Points, algorithm: dict[str, Any]) -> tuple[Any, Any]:
-    """Labels and probabilities of all entities: equal distances merge at once, whatever the order."""
+    """Labels and probabilities of all entities."""
     size = algorithm["min_cluster_size"]
     samples = algorithm["min_samples"] or size
     count = int(points.weights.sum())
     labels, probability = np.full(count, -1), np.zeros(count)
     if count < samples or count == 1:
         return labels, probability
-    root = grow(mutual_reachability(points, samples), size, Cluster(None, 0.0, np.arange(count)))
+    tree = single_linkage(mutual_reachability(points, samples), points.entities)
+    root = grow(tree, size, Cluster(None, 0.0, np.arange(count)))
     chosen = choose(root, algorithm)
     epsilon = algorithm["cluster_selection_epsilon"]
     for number, cluster in enumerate(chosen):

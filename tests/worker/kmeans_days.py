@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 import arro3.io
 import numpy as np
 from arro3.core import Array, RecordBatch
+from batches import in_batches
 from hypothesis import strategies as st
 
-from lambda_worker.centroids.centres import move_centres
-from lambda_worker.centroids.gather import gather_labels
-from lambda_worker.centroids.rounds import assign_points, read_centres, reduce_round
-from lambda_worker.centroids.sampling import sample_shard
-from lambda_worker.centroids.seeding import choose_centres
-from lambda_worker.contract.centroids import (
-    AssignEvent,
+from lambda_worker.clusterers.kmeans.centres import Centres, move_centres, read_centres
+from lambda_worker.clusterers.kmeans.gather import gather_labels
+from lambda_worker.clusterers.kmeans.rounds import reduce_round
+from lambda_worker.clusterers.kmeans.sampling import sample_shard
+from lambda_worker.clusterers.kmeans.seeding import choose_centres
+from lambda_worker.contract.kmeans import (
     CentresEvent,
     GatherEvent,
+    GatherReply,
     RoundEvent,
     SampleEvent,
     SeedEvent,
-    rounded_sum,
 )
 
 if TYPE_CHECKING:
@@ -47,14 +47,28 @@ class Day:
 
 @dataclass(frozen=True)
 class Found:
-    """What the rounds came to."""
+    """What the rounds came to.
+
+    Attributes:
+        centres: Shape (centres, dimensions).
+        labels: Shape (points,).
+        first: Shape (centres, dimensions), as found on the sample.
+        rounds: Until they converged.
+        reply: Of the event `gather`.
+        files: Centres of each round, and the labels.
+    """
 
     centres: Any
     labels: Any
     first: Any
     rounds: int
-    inertia: float
+    reply: GatherReply
     files: tuple[bytes, ...]
+
+    @property
+    def inertia(self) -> float:
+        """Of the labels."""
+        return self.reply.inertia
 
 
 @st.composite
@@ -105,107 +119,100 @@ def split(folder: Any, day: Day, shards: int, seed: int) -> list[list[Any]]:
 
 def k_means(folder: Any, day: Day, shards: list[list[str]], algorithm: dict[str, Any]) -> Found:
     """All rounds over shards, each a list of files; a shard [file, k, n] is a part of one."""
-    count, columns, k = len(day.values), day.columns, algorithm["n_clusters"]
+    count, k = len(day.values), algorithm["n_clusters"]
 
     def common(shard: list[Any]) -> dict[str, Any]:
         part = (int(shard[1]), int(shard[2])) if len(shard) == 3 and isinstance(shard[1], int) else (0, 1)
         files = tuple(shard[:1]) if part != (0, 1) else tuple(item for item in shard if isinstance(item, str))
-        return {"points": files, "columns": columns, "part": part}
+        return {"points": files, "columns": day.columns, "part": part}
 
     def at(name: str) -> str:
         return str(folder / f"{len(shards)}-{name}")
 
-    numbers = range(len(shards))
-    for number, shard in enumerate(shards):
-        sample_shard(
-            SampleEvent(
+    def sums_of(rounds: int, **labels: Any) -> tuple[str, ...]:
+        outputs = [at(f"sums{rounds}-{number}") for number in range(len(shards))]
+        for number, shard in enumerate(shards):
+            event = RoundEvent(
                 **common(shard),
-                n_clusters=k,
-                seed=algorithm["seed"],
-                output=at(f"sample{number}"),
-                sums=at(f"spread{number}"),
-            ),
-            BATCH,
-        )
-    seeded = choose_centres(
+                centres=at(f"centres{rounds}"),
+                output=outputs[number],
+                labels=at(f"labels{number}") if labels else None,
+            )
+            in_batches(BATCH, reduce_round, event)
+        return tuple(outputs)
+
+    samples = [at(f"sample{number}") for number in range(len(shards))]
+    for sample, shard in zip(samples, shards, strict=True):
+        event = SampleEvent(**common(shard), n_clusters=k, seed=algorithm["seed"], output=sample)
+        in_batches(BATCH, sample_shard, event)
+    choose_centres(
         SeedEvent(
-            samples=tuple(at(f"sample{number}") for number in numbers),
-            sums=tuple(at(f"spread{number}") for number in numbers),
+            samples=tuple(samples),
             point_count=count,
             n_clusters=k,
+            n_init=algorithm.get("n_init", 1),
             seed=algorithm["seed"],
+            max_iter=algorithm["max_iter"],
             tol=algorithm["tol"],
             output=at("centres0"),
         )
     )
-    rounds, converged = 0, False
-    while rounds < algorithm["max_iter"] and not converged:
-        for number, shard in enumerate(shards):
-            reduce_round(
-                RoundEvent(
-                    **common(shard),
-                    centres=at(f"centres{rounds}"),
-                    output=at(f"sums{rounds}-{number}"),
-                    farthest=at(f"far{rounds}-{number}"),
-                ),
-                BATCH,
-            )
-        converged = move_centres(
-            CentresEvent(
-                centres=at(f"centres{rounds}"),
-                sums=tuple(at(f"sums{rounds}-{number}") for number in numbers),
-                farthest=tuple(at(f"far{rounds}-{number}") for number in numbers),
-                point_count=count,
-                tolerance=seeded.tolerance,
-                output=at(f"centres{rounds + 1}"),
-            )
-        ).converged
+    rounds, moving = 0, True
+    while rounds < algorithm["max_iter"] and moving:
+        event = CentresEvent(
+            centres=at(f"centres{rounds}"),
+            sums=sums_of(rounds),
+            point_count=count,
+            tol=algorithm["tol"],
+            output=at(f"centres{rounds + 1}"),
+        )
+        moving = move_centres(event).moving
         rounds += 1
-    inertia = [
-        assign_points(
-            AssignEvent(**common(shard), centres=at(f"centres{rounds}"), output=at(f"labels{number}")), BATCH
-        ).inertia
-        for number, shard in enumerate(shards)
-    ]
-    gather_labels(
+    reply = gather_labels(
         GatherEvent(
-            parts=tuple(at(f"labels{number}") for number in numbers), point_count=count, output=at("labels")
+            centres=at(f"centres{rounds}"),
+            sums=sums_of(rounds, labels=True),
+            labels=tuple(at(f"labels{number}") for number in range(len(shards))),
+            point_count=count,
+            output=at("labels"),
         )
     )
     files = [at(f"centres{number}") for number in range(rounds + 1)] + [at("labels")]
     return Found(
-        centres=read_centres(at(f"centres{rounds}")).T,
+        centres=read_centres(at(f"centres{rounds}")).places.T,
         labels=read_clusters(at("labels")),
-        first=read_centres(at("centres0")).T,
+        first=read_centres(at("centres0")).places.T,
         rounds=rounds,
-        inertia=rounded_sum(inertia),
+        reply=reply,
         files=tuple((folder / file).read_bytes() for file in files),
     )
 
 
-def round_of(folder: Any, day: Day, centres: Any, shards: int = 1) -> Any:
-    """One round from given centres; the reply and the new centres."""
-    count, dimensions = centres.shape
-    numbers = {"centre": np.arange(count)}
-    write_table(folder / "centres", **numbers, **{f"x{k}": centres[:, k] for k in range(dimensions)})
-    sums, farthest = [], []
+def write_centres(path: Path, places: Any, values: Any) -> None:
+    """The file of centres, shape (centres, dimensions), for the values of a day."""
+    low, high = values.min(axis=0), values.max(axis=0)
+    Centres(places.T, np.bool_(True), low, high).write(str(path))
+
+
+def round_of(folder: Any, day: Day, places: Any, shards: int = 1) -> Any:
+    """One round from given centres, shape (centres, dimensions): its event and the new centres."""
+    write_centres(folder / "centres", places, day.values)
+    sums = []
     for number, shard in enumerate(split(folder, day, shards, 2)):
         event = RoundEvent(
             points=tuple(shard),
             columns=day.columns,
             centres=str(folder / "centres"),
             output=str(folder / f"sums{number}"),
-            farthest=str(folder / f"far{number}"),
         )
-        reduce_round(event, BATCH)
+        in_batches(BATCH, reduce_round, event)
         sums.append(event.output)
-        farthest.append(event.farthest)
     event = CentresEvent(
         centres=str(folder / "centres"),
         sums=tuple(sums),
-        farthest=tuple(farthest),
         point_count=len(day.values),
-        tolerance=0.0,
+        tol=0.0,
         output=str(folder / "moved"),
     )
-    return event, move_centres(event), read_centres(str(folder / "moved")).T
+    move_centres(event)
+    return event, read_centres(event.output).places.T

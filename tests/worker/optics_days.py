@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from batches import in_batches
 from hypothesis import strategies as st
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import OPTICS
 
-from lambda_worker.components.files import write_table
-from lambda_worker.components.optics_bins import order_bin
-from lambda_worker.contract.reachability import ExtractEvent, OrderEvent
+from lambda_worker.clusterers.components.optics_bins import order_bin
+from lambda_worker.contract.components import ExtractEvent, OrderEvent
+from lambda_worker.tables.writing import write_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +90,7 @@ def order_day(day: Day, folder: Path, split: Split) -> list[str]:
             min_samples=day.min_samples,
             output=str(folder / f"plot-{number}.parquet"),
         )
-        reply = order_bin(event, split.batch)
+        reply = in_batches(split.batch, order_bin, event)
         assert reply.ok
         assert reply.pairs == len(rows)
         outputs.append(event.output)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DBSCAN = {"type": "dbscan", "min_samples": 2}
 COMPONENTS = {"type": "connected_components"}
+MISSING = object()
 
 
 def ask(event: dict[str, Any]) -> ClusterReply:
@@ -91,6 +92,7 @@ def test_files_written_by_the_sql_engine_are_read(tmp_path: Path) -> None:
                   (format parquet, compression zstd)"""
     )
     event = {
+        "operation": "cluster",
         "version": VERSION,
         "points": [f"file://{tmp_path}/p.parquet"],
         "candidates": [f"{tmp_path}/c.parquet"],
@@ -110,8 +112,23 @@ def test_files_written_by_the_sql_engine_are_read(tmp_path: Path) -> None:
     assert rows(f"{unordered} where point_id <> row") == [(0,)]
 
 
-def test_keys_of_other_tools_are_ignored(day: Any) -> None:
-    assert ask(day.event(**DBSCAN) | {"DAGSTER_PIPES_CONTEXT": "x", "DAGSTER_PIPES_MESSAGES": {}}).ok
+def test_a_refusal_says_which_event_which_field_and_what_was_expected(day: Any) -> None:
+    texts = {
+        "the event cluster, point_count: Expected `int` >= 0": {"point_count": -1},
+        "the event cluster, candidates[1]: Expected `str`, got `int`": {"candidates": ["/a.parquet", 1]},
+        "the event cluster: Object contains unknown field `radius`": {"radius": 2.0},
+        "the algorithm dbscan, min_samples: Expected `int`, got `str`": {
+            "algorithm": {"type": "dbscan", "min_samples": "5"}
+        },
+        "the event forest, kind: Invalid enum value 'widest'; expected spanning or minimum": {
+            "operation": "forest", "kind": "widest", "points": MISSING, "algorithm": MISSING,
+        },
+    }  # fmt: skip
+    for text, change in texts.items():
+        event = {
+            name: value for name, value in (day.event(**DBSCAN) | change).items() if value is not MISSING
+        }
+        assert refused(event).error == text
 
 
 @pytest.mark.parametrize(
@@ -119,6 +136,7 @@ def test_keys_of_other_tools_are_ignored(day: Any) -> None:
     [
         ({"version": VERSION + 1}, f"version {VERSION + 1}"),
         ({"version": None}, "version None"),
+        ({"operation": None}, "operation None"),
         ({"points": "a.parquet"}, "points"),
         ({"candidates": [1]}, "candidates"),
         ({"point_count": -1}, "point_count"),
@@ -147,7 +165,9 @@ def test_a_bad_event_is_refused_with_its_field(day: Any, change: dict[str, Any],
     assert reply.error_type in {"ContractError", "InputError"}
 
 
-@pytest.mark.parametrize("field", ["version", "points", "candidates", "point_count", "output", "algorithm"])
+@pytest.mark.parametrize(
+    "field", ["operation", "version", "points", "candidates", "point_count", "output", "algorithm"]
+)
 def test_a_missing_field_is_named(day: Any, field: str) -> None:
     event = day.event(**DBSCAN)
     del event[field]

@@ -1,0 +1,1 @@
+"""Benchmarks: the product beside the strongest peers, each result checked against theirs."""

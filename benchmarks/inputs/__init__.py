@@ -1,0 +1,1 @@
+"""Inputs of the benchmarks: seeded points, and days whose points are published."""

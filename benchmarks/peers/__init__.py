@@ -1,0 +1,1 @@
+"""The peers: what other libraries do with the same input."""

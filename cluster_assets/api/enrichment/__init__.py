@@ -1,0 +1,1 @@
+"""Answers of other servers, added to those about an entity."""

@@ -1,0 +1,1 @@
+"""Ways into the API: processes, containers and functions of several clouds."""

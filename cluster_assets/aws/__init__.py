@@ -1,1 +1,0 @@
-"""What all parts on AWS share: clients, faults and how long to try again, types of the Glue catalog."""

@@ -1,0 +1,1 @@
+"""Reading of sources with DuckDB: Parquet, CSV and JSON files, and tables."""

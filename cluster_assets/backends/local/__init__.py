@@ -1,0 +1,1 @@
+"""Store, catalog and worker on this machine."""

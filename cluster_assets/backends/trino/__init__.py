@@ -1,0 +1,1 @@
+"""The SQL engine on a Trino server."""

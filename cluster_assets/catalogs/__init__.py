@@ -1,1 +1,0 @@
-"""Catalogs of published days: one class each behind `ports.Catalog`."""

@@ -1,0 +1,1 @@
+"""The commands, one per file, in a folder for each group; each function is named after its file."""

@@ -1,0 +1,1 @@
+"""Commands that compute, estimate and show days."""

@@ -1,0 +1,1 @@
+"""Commands that write, rename and remove pipelines and their sample data."""

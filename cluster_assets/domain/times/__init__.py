@@ -1,0 +1,1 @@
+"""Times in texts: formats, time zones, and guessed formats."""

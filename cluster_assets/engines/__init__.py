@@ -1,1 +1,0 @@
-"""SQL engines: one class each behind `ports.SqlEngine`."""

@@ -1,1 +1,0 @@
-"""Ways to call the worker: AWS Lambda, and the same on this machine."""

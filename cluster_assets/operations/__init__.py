@@ -1,0 +1,1 @@
+"""Operations on pipelines and days: runs, backfills, estimates, exports, summaries, diagnosis."""

@@ -1,0 +1,1 @@
+"""What `doctor` examines: this machine, the settings and, on target aws, the account."""

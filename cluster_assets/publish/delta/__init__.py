@@ -1,0 +1,1 @@
+"""Target `delta`: Delta tables over published Parquet files."""

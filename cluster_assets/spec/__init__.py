@@ -1,0 +1,1 @@
+"""The YAML of a pipeline: models, expressions, and reading of files."""

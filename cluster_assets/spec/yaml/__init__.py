@@ -1,0 +1,1 @@
+"""Reading of pipeline files, and explanations of unknown keys."""

@@ -1,0 +1,1 @@
+"""Stage `candidates`: finds all pairs of points within the threshold."""

@@ -1,0 +1,1 @@
+"""How a stage computes one day: the job, its checks, its trends and its costs."""

@@ -1,0 +1,1 @@
+"""Stage `index`: the files that lookups and classification answer from."""

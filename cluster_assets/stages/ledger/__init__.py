@@ -1,0 +1,1 @@
+"""Published days: drafts, manifests, layout and garbage collection."""

@@ -1,0 +1,1 @@
+"""Stage `lineage`: stable cluster ids from day to day."""

@@ -1,0 +1,1 @@
+"""Stage `points`: turns raw rows into weighted points."""

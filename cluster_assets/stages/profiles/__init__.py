@@ -1,0 +1,1 @@
+"""Stage `profiles`: the typical properties of each cluster."""

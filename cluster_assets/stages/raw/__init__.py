@@ -1,0 +1,1 @@
+"""Stage `raw`: the source rows of a day."""

@@ -1,0 +1,1 @@
+"""Stage `report`: the HTML page of a day."""

@@ -1,0 +1,1 @@
+"""Pictures of the distances between points, and of how clusters arise from them."""

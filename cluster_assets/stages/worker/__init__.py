@@ -1,0 +1,1 @@
+"""Calls to the worker: dispatch, invocations and the tables cached for them."""

@@ -1,1 +1,0 @@
-"""Object stores: one class each behind `ports.ObjectStore`."""

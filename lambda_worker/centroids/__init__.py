@@ -1,1 +1,0 @@
-"""Clusters around centres: points in, centres and labels out. See `lambda_worker.contract.centroids`."""

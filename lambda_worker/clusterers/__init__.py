@@ -1,0 +1,1 @@
+"""The clustering algorithms, one folder per family."""

@@ -1,0 +1,1 @@
+"""Explores many settings of a density clustering in one pass over the near pairs."""

@@ -1,0 +1,1 @@
+"""The graph of near pairs: components, degrees, forests, dendrograms."""

@@ -1,0 +1,1 @@
+"""Distances: of listed pairs, of whole matrices, and bounds."""

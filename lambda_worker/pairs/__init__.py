@@ -1,0 +1,1 @@
+"""Search for near pairs: among points in blocks and on grids, sets, texts, and joined files."""

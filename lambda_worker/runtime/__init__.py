@@ -1,0 +1,1 @@
+"""The runtime of every operation: deadline, memory, storage, stored replies."""

@@ -1,0 +1,1 @@
+"""Structures that find the near points of an item, one module each, with exact distances."""

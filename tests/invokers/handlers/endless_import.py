@@ -1,5 +1,0 @@
-"""Never finishes its import."""
-
-import time
-
-time.sleep(600)

@@ -115,7 +115,9 @@ def _label(name: str) -> int:
     return int(name.removeprefix("e")) % 2
 
 
-@pytest.fixture(scope="module")
+# Once for each worker of xdist, as the emulator is: a worker can return to this file after another one, and
+# would find the names taken if it set these up again.
+@pytest.fixture(scope="session")
 def provider() -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), _Provider) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -125,7 +127,7 @@ def provider() -> Iterator[str]:
         thread.join()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def published(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A day with an index, in the warehouse of the stack."""
     folder = tmp_path_factory.mktemp("served")
@@ -143,7 +145,7 @@ def published(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> N
         publish_day(warehouse, *open_storage(load_settings()))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def serving(deployed: Deployed, published: None, provider: str) -> Serving:
     """The API with every entrance."""
     pool, token, audience = _log_in(deployed)

@@ -40,7 +40,7 @@ comma := ,
 DEMO_FIRST := 2013-03-04
 DEMO_LAST := 2013-03-10
 
-.PHONY: help sbom kernel demo test test-fast test-backfill test-trino test-layer ui check bench layer deploy deploy-arrivals deploy-serving destroy deploy-venv docs pages lock clean
+.PHONY: help sbom kernel demo test test-fast test-browser test-trino test-layer ui check bench layer deploy deploy-arrivals deploy-serving destroy deploy-venv docs pages lock clean
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -65,7 +65,7 @@ kernel: $(KERNEL) ## The worker's inner loops, compiled for this machine (with a
 demo: $(RUNTIME) $(KERNEL) ## One week of the three demo pipelines, and a summary
 	$(BIN)/python -m cluster_assets.cli.demo --first $(DEMO_FIRST) --last $(DEMO_LAST)
 
-test: $(READY) $(KERNEL) $(DEPLOY_READY) $(MINISTACK_READY) $(SNOWFLAKE_READY) ## Every test that needs nothing but this machine
+test: $(READY) $(KERNEL) $(DEPLOY_READY) $(MINISTACK_READY) $(SNOWFLAKE_READY) ## Every test that needs nothing but Python
 	$(BIN)/python -m pytest -n 3 --dist worksteal tests
 
 FAST := domain spec docs cli/test_new.py sql/test_statements.py sql/test_stage_folders.py sql/test_times.py \
@@ -83,8 +83,8 @@ test-trino: $(READY) $(KERNEL) ## The SQL on a real Trino server, fetched by Mav
 	$(BIN)/python tests/backends/trino/server.py --fetch
 	$(BIN)/python -m pytest -n 2 --dist loadfile --trino tests/backends/trino tests/backends/test_engine_contract.py -k "trino or duckdb"
 
-test-backfill: $(READY) $(KERNEL) ## All 190 days of the real data backfilled from a browser (CLUSTER_REAL_DATA, Chromium); minutes
-	$(BIN)/python -m pytest --backfill tests/browser/test_backfill.py
+test-browser: $(READY) $(KERNEL) ## Dagster's UI and the API's page in Chromium, and 190 days backfilled from it (CLUSTER_REAL_DATA); minutes
+	$(BIN)/python -m pytest -n 2 --dist loadfile --browser tests/browser
 
 ui: $(RUNTIME) $(KERNEL) ## The Dagster UI on http://127.0.0.1:3000 (PORT=3000)
 	@$(BIN)/python -m cluster_assets.cli.ui --port $(or $(PORT),3000)

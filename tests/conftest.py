@@ -37,7 +37,7 @@ settings.load_profile("any machine" if os.environ.get("CLUSTER_TEST_EXAMPLES") =
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--trino", action="store_true", help="start a Trino server and run what needs one")
     parser.addoption(
-        "--backfill", action="store_true", help="backfill all days of the real data from a browser"
+        "--browser", action="store_true", help="drive Dagster's UI and the API's page with Chromium"
     )
     parser.addoption("--trino-at", metavar="HOST:PORT", help="with --trino: a server that runs already")
 
@@ -56,11 +56,8 @@ def pytest_unconfigure() -> None:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Suites of their own, as `make test-trino` is, are not collected here, rather than skipped."""
     tests = PROJECT / "tests"
-    if collection_path == tests / "backends" / "trino" and not config.option.trino:
-        return True
-    if collection_path == tests / "browser" / "test_backfill.py" and not config.option.backfill:
-        return True
-    return None
+    suites = {tests / "backends" / "trino": config.option.trino, tests / "browser": config.option.browser}
+    return True if suites.get(collection_path) is False else None
 
 
 @contextmanager

@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
-needs_chromium = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="no Chromium with its chromedriver on this machine; CI installs both"
-)
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
@@ -80,11 +77,13 @@ def open_ui(log_file: Path) -> Iterator[str]:
 @contextmanager
 def open_browser(profile: Path) -> Iterator[webdriver.Chrome]:
     """A Chromium without a window, with a profile of its own."""
+    assert CHROMIUM, "no Chromium on this machine; Debian's package is chromium"
+    assert DRIVER, "no chromedriver on this machine; Debian's package is chromium-driver"
     options = webdriver.ChromeOptions()
     for flag in (*FLAGS, f"--user-data-dir={profile}"):
         options.add_argument(flag)
-    options.binary_location = str(CHROMIUM)
-    driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
+    options.binary_location = CHROMIUM
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
     try:
         yield driver
     finally:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from dagster_pages import needs_chromium, open_browser
+from dagster_pages import open_browser
 from entrances import served
 from few_days import publish_three_days
 from selenium.webdriver.common.by import By
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from selenium.webdriver import Chrome
 
-pytestmark = needs_chromium
 TOKEN = "a-token-that-only-a-test-has"  # noqa: S105
 HOSTILE = "<img src=x onerror=document.title='broken'>/\"&%2F"
 

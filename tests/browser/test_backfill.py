@@ -1,14 +1,11 @@
-"""All days of the real data, backfilled from a real browser through a running webserver and daemon.
-
-It takes minutes, so it runs by itself: `make test-backfill`.
-"""
+"""All days of the real data, backfilled from a real browser through a running webserver and daemon."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
-from dagster_pages import button, needs_chromium, open_ui, says, take_picture
+from dagster_pages import button, open_ui, says, take_picture
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 from waiting import LONGEST_S, wait_for
@@ -29,7 +26,6 @@ if TYPE_CHECKING:
 
 FIRST, LAST, SHOWN = "2013-03-03", "2013-09-08", "2013-06-01"
 DAYS = tuple(days_between(parse_day(FIRST), parse_day(LAST)))
-pytestmark = needs_chromium
 
 
 @pytest.fixture

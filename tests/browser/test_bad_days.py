@@ -8,7 +8,7 @@ import dagster as dg
 import duckdb
 import pytest
 import yaml
-from dagster_pages import button, choose, needs_chromium, open_ui, says, select_partitions, take_picture
+from dagster_pages import button, choose, open_ui, says, select_partitions, take_picture
 from waiting import wait_for
 
 from cluster_assets.domain.days import days_between, parse_day
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from selenium import webdriver
 
-pytestmark = needs_chromium
 
 PARTITIONS = tuple(days_between(parse_day("2026-01-01"), parse_day("2026-01-12")))
 KEYS = [day.key for day in PARTITIONS]

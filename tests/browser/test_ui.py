@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from dagster_pages import button, needs_chromium, open_ui, says, select_partitions, take_picture
+from dagster_pages import button, open_ui, says, select_partitions, take_picture
 from waiting import wait_for
 
 from cluster_assets.domain.days import parse_day
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from selenium import webdriver
 
 DAY = "2013-03-04"
-pytestmark = needs_chromium
 
 
 @pytest.fixture

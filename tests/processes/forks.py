@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
+
+from waiting import LONGEST_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +23,7 @@ def serve_orders(in_fork: Callable[[dict[str, Any]], None]) -> None:
     Args:
         in_fork: Runs an order and never returns.
     """
+    _end_threads()
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
@@ -27,3 +31,11 @@ def serve_orders(in_fork: Callable[[dict[str, Any]], None]) -> None:
         print(pid, flush=True)
         _, status = os.waitpid(pid, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _end_threads() -> None:
+    """Wait for threads that imports started: a fork keeps the locks that they hold, and nobody opens them."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join(LONGEST_S)
+            assert not thread.is_alive(), f"{thread.name} is still running; a fork may wait for its locks"

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from anyio import to_thread
-from starlette.applications import Starlette
 from starlette.convertors import Convertor, register_url_convertor
-from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 
 from cluster_assets.api.enrichment.enricher import Enricher
 from cluster_assets.api.metrics import TEXT, Metrics
@@ -28,11 +25,16 @@ from cluster_assets.api.questions import Question, read_body, read_query
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from starlette.requests import Request
+    from starlette.datastructures import Headers
     from starlette.types import Receive, Scope, Send
 
     from cluster_assets.api.config import ApiConfig
     from lambda_worker.serving.contract import ServedDays
+
+
+_THREADS = 40
+_BUSY = ("classify", "entity")
+"""Routes are tried one after the other; these operations are asked for most, so their routes come first."""
 
 
 class _Name(Convertor[str]):
@@ -57,8 +59,10 @@ def create_application(
     entrance: Sequence[Operation] = (),
     has_emf: bool = False,
     enricher: Enricher | None = None,
-) -> Starlette:
+) -> Observer:
     """Create the application.
+
+    It is Starlette's router alone: `Observer` does what the middleware of a `Starlette` would, and more.
 
     Args:
         days: The days that it answers from.
@@ -81,28 +85,27 @@ def create_application(
         Operation("metrics", "GET", "/metrics", "Metrics", lambda _: Reply(metrics.text().encode(), TEXT)),
         Operation("page", "GET", "/", "A page for people", lambda _: page(), is_public=True),
     ]
+    threads = ThreadPoolExecutor(_THREADS, "answer") if config.in_threads else None
     routes = [
-        Route(one.path, _Endpoint(one, days, config, enricher), methods=[one.method, "OPTIONS"])
-        for one in operations
+        Route(one.path, _Endpoint(one, days, config, enricher, threads), methods=[one.method, "OPTIONS"])
+        for one in sorted(operations, key=lambda one: one.name not in _BUSY)
     ]
-    app = Starlette(
-        routes=routes,
-        middleware=[Middleware(Observer, metrics=metrics, has_emf=has_emf)],
-        exception_handlers={HTTPException: _leave_to_observer},
-    )
-    app.router.redirect_slashes = False
-    return app
-
-
-async def _leave_to_observer(request: Request, error: Exception) -> NoReturn:  # noqa: ARG001
-    raise error
+    return Observer(Router(routes, redirect_slashes=False), metrics, has_emf=has_emf)
 
 
 class _Endpoint:
     """An operation as an ASGI application."""
 
-    def __init__(self, operation: Operation, days: ServedDays, config: ApiConfig, enricher: Enricher) -> None:
+    def __init__(
+        self,
+        operation: Operation,
+        days: ServedDays,
+        config: ApiConfig,
+        enricher: Enricher,
+        threads: ThreadPoolExecutor | None,
+    ) -> None:
         self._operation, self._days, self._config, self._enricher = operation, days, config, enricher
+        self._threads = threads
         self._token = None if operation.is_public or config.token is None else config.token.encode()
         methods = [operation.method, "OPTIONS", *(["HEAD"] if operation.method == "GET" else [])]
         self._options = Response(status_code=204, headers={"allow": ", ".join(sorted(methods))})
@@ -113,7 +116,7 @@ class _Endpoint:
         if scope["method"] == "OPTIONS":
             await self._options(scope, receive, send)
             return
-        headers = Headers(scope=scope)
+        headers = record.headers
         self._check_token(headers)
         query: Any = read_query(scope, self._operation.query, self._config.max_address_bytes)
         body = b""
@@ -122,11 +125,11 @@ class _Endpoint:
         question = Question(
             self._days, self._config, scope["path_params"], query, headers, body, self._enricher, record.facts
         )
-        if self._config.in_threads:
-            reply = await to_thread.run_sync(self._answer, question)
-        else:
+        if self._threads is None:
             reply = self._answer(question)
-        response = Response(reply.body, 200, dict(reply.headers or {}), media_type=reply.media_type)
+        else:
+            reply = await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, question)
+        response = Response(reply.body, 200, reply.headers, media_type=reply.media_type)
         await response(scope, receive, send)
 
     def _answer(self, question: Question) -> Reply:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import msgspec
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -21,6 +21,7 @@ from cluster_assets.domain.errors import CatalogError, IntegrityError, StoreErro
 from lambda_worker.contract import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import TextIO
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -29,12 +30,26 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("cluster_assets.api")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_HEADERS = {
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-}
+_HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
 EMF_NAMESPACE = "ClusterAssets/Serving"
+_EMF_UNITS = {
+    "Requests": "Count",
+    "ServerErrors": "Count",
+    "ClientErrors": "Count",
+    "Items": "Count",
+    "ms": "Milliseconds",
+}
+_EMF_METRICS = [
+    {
+        "Namespace": EMF_NAMESPACE,
+        "Dimensions": [["function", "operation"], ["function"]],
+        "Metrics": [{"Name": name, "Unit": unit} for name, unit in _EMF_UNITS.items()],
+    }
+]
 
 
 @dataclass
@@ -42,12 +57,14 @@ class Record:
     """What the log says about a request; entities and features are not in it, because they may be personal.
 
     Attributes:
+        headers: Headers of the request; the log has none of them.
         request_id: The id from the request, if valid, else a new one.
         operation: Name of the operation.
         status: HTTP status.
         facts: What else there is to say: `pipeline`, `day`, `items`, and the trace of an unexpected `error`.
     """
 
+    headers: Headers
     request_id: str
     operation: str = "none"
     status: int = 500
@@ -68,20 +85,20 @@ class Observer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
+        scope["app"] = self  # the router then raises what it cannot route, and answers nothing itself
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        record = Record(_request_id(scope))
+        headers = Headers(scope=scope)
+        record = Record(headers, _request_id(scope, headers))
         scope["cluster_assets.record"] = record
         started = time.perf_counter()
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = record.request_id
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
+                # A new list: the answer to OPTIONS sends its own one again.
+                message["headers"] = _with_headers(message["headers"], record.request_id)
             elif scope["method"] == "HEAD":
                 message = {**message, "body": b""}
             await send(message)
@@ -130,7 +147,18 @@ class Observer:
         }
         if self._has_emf:
             line |= embedded_metrics(line)
-        LOG.log(logging.ERROR if record.status >= 500 else logging.INFO, msgspec.json.encode(line).decode())
+        write_line(line)
+
+
+def write_line(line: dict[str, object]) -> None:
+    """Write a line to the log at its `level`.
+
+    The record is made here: `Logger.log` would look through the stack for its caller, which nobody reads.
+    """
+    level = logging.ERROR if line["level"] == "ERROR" else logging.INFO
+    if LOG.isEnabledFor(level):
+        text = msgspec.json.encode(line).decode()
+        LOG.handle(logging.LogRecord(LOG.name, level, __file__, 0, text, None, None))
 
 
 def log_to(stream: TextIO) -> None:
@@ -147,31 +175,27 @@ def log_to(stream: TextIO) -> None:
 def embedded_metrics(line: dict[str, object]) -> dict[str, object]:
     """Return the keys that make CloudWatch count a log line: requests, errors, duration and items."""
     status = line["status"]
-    names = [("Requests", "Count"), ("ServerErrors", "Count"), ("ClientErrors", "Count"), ("Items", "Count")]
-    names.append(("ms", "Milliseconds"))
     return {
         "function": os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "none"),
         "Requests": 1,
         "ServerErrors": int(isinstance(status, int) and status >= 500),
         "ClientErrors": int(isinstance(status, int) and 400 <= status < 500),
         "Items": line.get("items", 0),
-        "_aws": {
-            "Timestamp": int(time.time() * 1000),
-            "CloudWatchMetrics": [
-                {
-                    "Namespace": EMF_NAMESPACE,
-                    "Dimensions": [["function", "operation"], ["function"]],
-                    "Metrics": [{"Name": name, "Unit": unit} for name, unit in names],
-                }
-            ],
-        },
+        "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": _EMF_METRICS},
     }
 
 
-def _request_id(scope: Scope) -> str:
+def _with_headers(given: Iterable[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a response with the id, and with those of every response that it lacks."""
+    headers = [*given, (b"x-request-id", request_id.encode())]
+    names = {name for name, _ in headers}
+    return headers + [one for one in _HEADERS if one[0] not in names]
+
+
+def _request_id(scope: Scope, headers: Headers) -> str:
     """Return the id of the caller if it is valid, else that of the invocation on Lambda, else a new one."""
-    given = Headers(scope=scope).get("x-request-id", "")
-    if _ID.fullmatch(given):
+    given = headers.get("x-request-id")
+    if given is not None and _ID.fullmatch(given):
         return given
     invocation = getattr(scope.get("aws.context"), "aws_request_id", None)
     return str(invocation) if invocation else uuid4().hex

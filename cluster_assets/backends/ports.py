@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from cluster_assets.domain.errors import IntegrityError
 from cluster_assets.domain.text_files import RFC_4180
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     import sqlglot.expressions as exp
 
+    from cluster_assets.backends.stored import Pointer, StoredObject
     from cluster_assets.domain.days import Day
     from cluster_assets.domain.tables import Column, TableContract
     from cluster_assets.domain.text_files import CsvDialect, Use
@@ -249,15 +249,6 @@ class RowCounter(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class StoredObject:
-    """An object in a store."""
-
-    key: str
-    bytes: int
-    modified: dt.datetime
-
-
 class ObjectStore(Protocol):
     """Immutable objects by key (`a/b/c.json`, relative to the warehouse)."""
 
@@ -310,28 +301,6 @@ class ObjectStore(Protocol):
 
     def sweep(self, before: dt.datetime) -> int:
         """Remove invisible leftovers of killed writers older than a time, and return their number."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pointer:
-    """The manifest that readers of a day see."""
-
-    manifest_key: str
-    version: int
-
-    def is_published(self, published: Pointer, where: str) -> bool:
-        """Whether readers see this pointer, given the published one of the same or a later version.
-
-        Raises:
-            IntegrityError: The two name different manifests as one version.
-        """
-        if published.version == self.version and published != self:
-            raise IntegrityError(
-                f"version {self.version} is {published.manifest_key}, not {self.manifest_key}",
-                where=where,
-                remedy="recompute the day with --force",
-            )
-        return published == self
 
 
 class Catalog(Protocol):

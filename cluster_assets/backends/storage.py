@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cluster_assets.backends.local.catalog import LocalCatalog
-from cluster_assets.backends.local.store import LocalStore
 from cluster_assets.domain.errors import SpecError
 from cluster_assets.storage_settings import CATALOG, WAREHOUSE
 
@@ -24,13 +22,16 @@ def open_storage(settings: Settings | StorageSettings) -> tuple[ObjectStore, Cat
     """
     if settings.target == "aws":
         return open_aws_storage(settings, aws_account(settings))
+    # Imported here, like the other imports inside functions below: each target loads its own storage only.
+    from cluster_assets.backends.local.catalog import LocalCatalog
+    from cluster_assets.backends.local.store import LocalStore
+
     store = LocalStore(settings.home / WAREHOUSE, verify=settings.verify_files)
     return store, LocalCatalog(settings.home / CATALOG)
 
 
 def aws_account(settings: Settings | StorageSettings) -> AwsAccount:
     """Return region and endpoints of `target: aws`."""
-    # Imported here, like the other imports inside functions below, so that local users do not load boto3.
     from cluster_assets.backends.aws.clients import AwsAccount
 
     return AwsAccount(settings.aws_region, settings.aws_endpoint_url, settings.aws_catalog_id)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from cluster_assets.alerts.deliveries import copy_records
-from cluster_assets.backends.ports import Pointer
+from cluster_assets.backends.stored import Pointer
 from cluster_assets.domain.days import check_name
 from cluster_assets.domain.errors import ConflictError, IntegrityError, SpecError
 from cluster_assets.domain.manifests import DataFile, Document

@@ -27,7 +27,8 @@ from lambda_worker.serving.index import DayIndex
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cluster_assets.backends.ports import Catalog, ObjectStore, Pointer
+    from cluster_assets.backends.ports import Catalog, ObjectStore
+    from cluster_assets.backends.stored import Pointer
     from cluster_assets.domain.days import Day
     from cluster_assets.domain.manifests import Manifest
     from cluster_assets.settings import Settings

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 EARTH_RADIUS_M = 6_371_008.8
 """Mean radius of the ellipsoid, IUGG; as in cluster_assets.stages.candidates.metrics.haversine."""
 
+HALF_WAY_ROUND_M = EARTH_RADIUS_M * math.pi
+"""The largest distance of two places."""
+
 EVERY_PAIR = 2.0
 """A limit that every reduced distance meets, since it is at most 1 apart from rounding."""
 

@@ -5,7 +5,6 @@ The formulas and the order of addition are those of `sql/candidates/mixed/candid
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lambda_worker.contract import ContractError
-from lambda_worker.metrics.globe import EARTH_RADIUS_M
+from lambda_worker.metrics.globe import HALF_WAY_ROUND_M
 from lambda_worker.metrics.pairwise import pairwise
 from lambda_worker.tables.features import read_points
 
@@ -32,8 +31,6 @@ _READ_AS = {
     "text": ("text", "levenshtein"),
     "geo": ("geo", "haversine"),
 }
-HALF_WAY_ROUND_M = EARTH_RADIUS_M * math.pi
-"""The largest distance of two places."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from lambda_worker.serving.entities import Entities, EntityWriter
 from lambda_worker.serving.facts import RULES, Facts
 from lambda_worker.serving.frozen_tree import find_cores, freeze_clusters
 from lambda_worker.serving.points import IndexPoints, read_index_points, widths_of
-from lambda_worker.serving.structures.choice import build_structure, open_structure
+from lambda_worker.serving.structures.building import build_structure
+from lambda_worker.serving.structures.choice import open_structure
 from lambda_worker.serving.structures.near import build_equal_points
 from lambda_worker.tables.features import Features
 from lambda_worker.tables.labels import CORE_ROLE

@@ -10,7 +10,7 @@ import pytest
 
 from cluster_assets.backends.local.catalog import LocalCatalog
 from cluster_assets.backends.local.store import LocalStore
-from cluster_assets.backends.ports import Pointer
+from cluster_assets.backends.stored import Pointer
 from cluster_assets.domain.days import parse_day
 from cluster_assets.domain.errors import IntegrityError, SpecError
 from cluster_assets.domain.manifests import Manifest

@@ -18,7 +18,6 @@ from cluster_assets.domain.errors import Interrupted, SpecError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from starlette.applications import Starlette
     from starlette.types import ASGIApp
 
     from cluster_assets.api.config import ApiConfig
@@ -28,9 +27,7 @@ _MOST_CONNECTIONS = 1000
 _BACKLOG = 2048  # connections that wait to be accepted
 
 
-def create_container_application(
-    days: ServedDays, config: ApiConfig, environ: Mapping[str, str]
-) -> Starlette:
+def create_container_application(days: ServedDays, config: ApiConfig, environ: Mapping[str, str]) -> ASGIApp:
     """Create the application with the operations that SageMaker and Vertex AI call."""
     is_batch = environ.get("SAGEMAKER_BATCH", "").lower() == "true"
     return create_application(

@@ -30,7 +30,7 @@ from botocore.exceptions import ClientError
 from cluster_assets.backends.aws.faults import LAKE_FORMATION_GRANTS, Cause, call_aws, cause_of_call, code_of
 from cluster_assets.backends.aws.glue_tables import GlueTable, described_files, evolved, table_input
 from cluster_assets.backends.patience import Exhausted, Patience
-from cluster_assets.backends.ports import Pointer
+from cluster_assets.backends.stored import Pointer
 from cluster_assets.domain.days import Day, check_name, parse_day
 from cluster_assets.domain.errors import CatalogError, IntegrityError, SpecError
 from cluster_assets.domain.manifests import read_manifest

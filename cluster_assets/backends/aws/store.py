@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoRegionError, Param
 from cluster_assets.backends.aws.faults import Cause, call_aws, cause_of_call, code_of, is_ambiguous
 from cluster_assets.backends.keys import check_key, is_key
 from cluster_assets.backends.patience import Exhausted, Patience
-from cluster_assets.backends.ports import StoredObject
+from cluster_assets.backends.stored import StoredObject
 from cluster_assets.domain.digests import digest_stream
 from cluster_assets.domain.errors import IntegrityError, SpecError, StoreError
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cluster_assets.backends.local.locks import LOCK_WAIT_SECONDS, locked
 from cluster_assets.backends.local.store import flush_folder
-from cluster_assets.backends.ports import Pointer
+from cluster_assets.backends.stored import Pointer
 from cluster_assets.domain.days import Day, check_name, parse_day
 from cluster_assets.domain.digests import canonical_json
 from cluster_assets.domain.errors import IntegrityError, SpecError

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cluster_assets.backends.keys import check_key, is_key
 from cluster_assets.backends.local.known_digests import KnownDigests
-from cluster_assets.backends.ports import StoredObject
+from cluster_assets.backends.stored import StoredObject
 from cluster_assets.domain.errors import IntegrityError, SpecError
 
 if TYPE_CHECKING:

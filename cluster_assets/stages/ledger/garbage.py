@@ -17,7 +17,8 @@ from cluster_assets.stages.ledger.layout import ManifestKey, StageDay, parse_key
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from cluster_assets.backends.ports import Catalog, ObjectStore, Pointer, StoredObject
+    from cluster_assets.backends.ports import Catalog, ObjectStore
+    from cluster_assets.backends.stored import Pointer, StoredObject
     from cluster_assets.domain.days import Day
     from cluster_assets.domain.manifests import Manifest
 

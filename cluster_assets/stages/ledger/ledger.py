@@ -14,7 +14,8 @@ from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from cluster_assets.backends.ports import FileRelation, Pointer, WrittenFile
+from cluster_assets.backends.ports import FileRelation, WrittenFile
+from cluster_assets.backends.stored import Pointer
 from cluster_assets.domain.days import check_name
 from cluster_assets.domain.errors import ConflictError, IntegrityError, UpstreamMissingError
 from cluster_assets.domain.manifests import Manifest, read_manifest

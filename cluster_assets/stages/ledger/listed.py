@@ -11,7 +11,8 @@ from cluster_assets.stages.ledger.ledger import Ledger
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from cluster_assets.backends.ports import Catalog, ObjectStore, Pointer
+    from cluster_assets.backends.ports import Catalog, ObjectStore
+    from cluster_assets.backends.stored import Pointer
     from cluster_assets.domain.days import Day
     from cluster_assets.domain.manifests import Manifest
     from cluster_assets.stages.ledger.layout import StageDay

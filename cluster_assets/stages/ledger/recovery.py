@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cluster_assets.backends.ports import Pointer
+from cluster_assets.backends.stored import Pointer
 from cluster_assets.domain.errors import IntegrityError
 from cluster_assets.domain.manifests import read_manifest
 from cluster_assets.stages.ledger.layout import ManifestKey, StageDay, parse_key

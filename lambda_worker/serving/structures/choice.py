@@ -1,31 +1,22 @@
-"""The structure that finds the near points of a day, chosen by kind, metric and dimensions."""
+"""Opens the structure that finds the near points of a day.
+
+Each structure is imported when a day needs it: a day has one, and the others would delay a cold start.
+"""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from lambda_worker.metrics.gower import MixedFeatures
-from lambda_worker.metrics.listed import METRICS
-from lambda_worker.serving.structures.dense import Dense, build_dense
-from lambda_worker.serving.structures.grid import Plane, Sphere, build_globe, build_plane
-from lambda_worker.serving.structures.mixed import Mixed, build_mixed
 from lambda_worker.serving.structures.near import Near
-from lambda_worker.serving.structures.sets import Sets, build_sets
-from lambda_worker.serving.structures.texts import Texts, build_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
-    from lambda_worker.arrays import Floats
-    from lambda_worker.contract.serving import Space
     from lambda_worker.serving.entities import Entities
     from lambda_worker.serving.facts import Facts, Structure
-    from lambda_worker.serving.points import IndexPoints
     from lambda_worker.serving.structures.near import NearIndex
 
 
@@ -35,37 +26,6 @@ _FACTORS: dict[Structure, tuple[float, ...]] = {
     "none": (math.inf,),
 }
 """Factors of the radius, for structures that measure all points beyond the threshold anyway."""
-
-
-def build_structure(space: Space, points: IndexPoints) -> tuple[Structure, dict[str, NDArray[Any]]]:
-    """Return the name and the arrays of the structure for some points.
-
-    Args:
-        space: How they are compared.
-        points: The points of the day.
-    """
-    features, metric, threshold = points.features, space.metric, space.threshold
-    if not len(points.weights) or metric is None or threshold is None:
-        return "none", {}
-    if isinstance(features, MixedFeatures):
-        return "mixed", build_mixed(features)
-    if space.kind == "set":
-        return "sets", build_sets(features.codes, metric, threshold)
-    if space.kind == "text":
-        return "texts", build_texts(features.codes, threshold)
-    return _of_numbers(space.kind, np.ascontiguousarray(features.vectors.T), metric, threshold)
-
-
-def _of_numbers(
-    kind: str, columns: Floats, metric: str, threshold: float
-) -> tuple[Structure, dict[str, NDArray[Any]]]:
-    if kind == "geo":
-        return "sphere", build_globe(columns, threshold)
-    if not METRICS[metric].of_directions:
-        plane = build_plane(columns, threshold)
-        if plane is not None:
-            return "plane", plane
-    return "dense", build_dense(columns, metric, threshold)
 
 
 def open_structure(
@@ -81,17 +41,35 @@ def open_structure(
     """
     metric, threshold = facts.space.metric or "", facts.space.threshold or 0.0
     radius = threshold * factor if factor < math.inf else factor
-    ways: dict[Structure, Callable[[], NearIndex]] = {
-        "plane": lambda: Plane(arrays, metric, threshold, factor),
-        "sphere": lambda: Sphere(arrays, threshold, factor),
-        "dense": lambda: Dense(arrays, metric, radius),
-        # The postings are those of the threshold; beyond it, all sets are measured.
-        "sets": lambda: Sets(arrays, metric, 1.0 if factor > 1 else threshold, entities.code),
-        "texts": lambda: Texts(arrays, radius, built_for=threshold),
-        "mixed": lambda: Mixed(arrays, facts.space.parts, radius, entities.code),
-        "none": _Nothing,
-    }
-    return ways[facts.structure]()
+    match facts.structure:
+        case "plane":
+            from lambda_worker.serving.structures.grid import Plane
+
+            found: NearIndex = Plane(arrays, metric, threshold, factor)
+        case "sphere":
+            from lambda_worker.serving.structures.grid import Sphere
+
+            found = Sphere(arrays, threshold, factor)
+        case "dense":
+            from lambda_worker.serving.structures.dense import Dense
+
+            found = Dense(arrays, metric, radius)
+        case "sets":
+            from lambda_worker.serving.structures.sets import Sets
+
+            # The postings are those of the threshold; beyond it, all sets are measured.
+            found = Sets(arrays, metric, 1.0 if factor > 1 else threshold, entities.code)
+        case "texts":
+            from lambda_worker.serving.structures.texts import Texts
+
+            found = Texts(arrays, radius, built_for=threshold)
+        case "mixed":
+            from lambda_worker.serving.structures.mixed import Mixed
+
+            found = Mixed(arrays, facts.space.parts, radius, entities.code)
+        case "none":
+            found = _Nothing()
+    return found
 
 
 class Widening:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lambda_worker.metrics.globe import Globe, Places, in_metres
-from lambda_worker.metrics.gower import HALF_WAY_ROUND_M
+from lambda_worker.metrics.globe import HALF_WAY_ROUND_M, Globe, Places, in_metres
 from lambda_worker.metrics.listed import METRICS
 from lambda_worker.pairs.cells import place_points, runs_around, side_of_globe, side_of_plane
 from lambda_worker.pairs.grid import MOST_AXES, MOST_DIMENSIONS

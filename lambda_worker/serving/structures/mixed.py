@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lambda_worker.metrics.edits import levenshtein
-from lambda_worker.metrics.globe import Places, in_metres
-from lambda_worker.metrics.gower import HALF_WAY_ROUND_M
+from lambda_worker.metrics.globe import HALF_WAY_ROUND_M, Places, in_metres
 from lambda_worker.metrics.pairwise import SET_DISTANCES
 from lambda_worker.serving.structures.near import Near
 from lambda_worker.tables.features import Codes

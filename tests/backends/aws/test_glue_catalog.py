@@ -10,7 +10,7 @@ from athena_lake import PATIENCE
 from fault_proxy import Fault, FaultProxy, bad_line
 
 from cluster_assets.backends.aws.catalog import GlueCatalog, GlueConfig
-from cluster_assets.backends.ports import Pointer
+from cluster_assets.backends.stored import Pointer
 from cluster_assets.domain.days import parse_day
 from cluster_assets.domain.errors import CatalogError, IntegrityError
 from cluster_assets.domain.manifests import DataFile, Manifest, TableData

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cluster_assets.backends.local.catalog import LocalCatalog
-from cluster_assets.backends.ports import Pointer
+from cluster_assets.backends.stored import Pointer
 from cluster_assets.domain.days import parse_day
 from cluster_assets.domain.errors import ConflictError, IntegrityError
 
@@ -25,7 +25,7 @@ FLIPPER = """
 import sys, pathlib
 from cluster_assets.backends.local.catalog import LocalCatalog
 from cluster_assets.domain.days import parse_day
-from cluster_assets.backends.ports import Pointer
+from cluster_assets.backends.stored import Pointer
 catalog = LocalCatalog(pathlib.Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()

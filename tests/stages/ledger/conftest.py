@@ -25,7 +25,7 @@ from cluster_assets.stages.ledger.ledger import Attempt, Draft, Ledger
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from cluster_assets.backends.ports import Pointer, StoredObject
+    from cluster_assets.backends.stored import Pointer, StoredObject
     from cluster_assets.domain.days import Day
     from cluster_assets.domain.manifests import Manifest
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cluster_assets.backends.ports import Pointer, WrittenFile
+from cluster_assets.backends.ports import WrittenFile
+from cluster_assets.backends.stored import Pointer
 from cluster_assets.domain.digests import canonical_json
 from cluster_assets.domain.errors import (
     ClusterAssetsError,

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 DAY = parse_day("2013-03-03")
 PART = 5 << 20  # the least size of a part that is not the last one
-BODY = b"a" * PART + b"b"
-DIGEST = hashlib.sha256(BODY).hexdigest()
+BODY = b"rows that Athena wrote"
+IN_PARTS = b"a" * PART + b"b"
 BEFORE = dt.datetime(2013, 3, 4, tzinfo=dt.UTC)
 AFTER = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
 
@@ -56,7 +56,11 @@ def place_of(store: S3Store, key: str) -> dict[str, str]:
     return {"Bucket": BUCKET, "Key": store.uri(key).removeprefix(f"s3://{BUCKET}/")}
 
 
-def put(lake: Lake, place: dict[str, str], checksum: str, body: bytes = BODY) -> None:
+def sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def put(lake: Lake, place: dict[str, str], checksum: str, body: bytes = BODY) -> bytes:
     """Store an object past the proxy with a checksum of the whole, of its parts, or with none."""
     algorithm, _, of_parts = checksum.partition(" ")
     if algorithm == "none":
@@ -65,9 +69,11 @@ def put(lake: Lake, place: dict[str, str], checksum: str, body: bytes = BODY) ->
         s3.put_object(**place, Body=body, ContentType="text/x-athena")
         s3.close()
     elif of_parts:
+        body = IN_PARTS
         put_in_parts(lake.s3, place, body, algorithm)
     else:
         lake.s3.put_object(**place, Body=body, ChecksumAlgorithm=algorithm, ContentType="text/x-athena")
+    return body
 
 
 def put_in_parts(s3: Any, place: dict[str, str], body: bytes, algorithm: str) -> None:
@@ -94,17 +100,18 @@ def test_sealing_downloads_nothing(
     checksum: str, calls: list[str], store: S3Store, proxy: FaultProxy, athena_lake: Lake
 ) -> None:
     place = place_of(store, "a/b.parquet")
-    put(athena_lake, place, checksum)
-    assert store.seal("a/b.parquet") == DIGEST
+    body = put(athena_lake, place, checksum)
+    digest = sha256(body)
+    assert store.seal("a/b.parquet") == digest
     assert methods(proxy) == calls
     # From here on it is on record, for readers, `verify` and another run.
     for read in (store.digest, store.seal):
         proxy.calls.clear()
-        assert read("a/b.parquet") == DIGEST
+        assert read("a/b.parquet") == digest
         assert methods(proxy) == ["HEAD"]
-    assert store.is_intact("a/b.parquet", DIGEST, BEFORE)
+    assert store.is_intact("a/b.parquet", digest, BEFORE)
     assert not downloaded(proxy)
-    assert athena_lake.get(store.uri("a/b.parquet")) == BODY
+    assert athena_lake.get(store.uri("a/b.parquet")) == body
     assert athena_lake.s3.head_object(**place)["ContentType"] == "text/x-athena"
 
 
@@ -112,9 +119,9 @@ def test_a_digest_is_read_where_none_is_on_record_and_nothing_is_written(
     store: S3Store, proxy: FaultProxy, athena_lake: Lake
 ) -> None:
     for number, checksum in enumerate(("none", "SHA256 of parts")):
-        put(athena_lake, place_of(store, f"k{number}"), checksum)
+        body = put(athena_lake, place_of(store, f"k{number}"), checksum)
         proxy.calls.clear()
-        assert store.digest(f"k{number}") == DIGEST
+        assert store.digest(f"k{number}") == sha256(body)
         assert methods(proxy) == ["HEAD", "GET"]
 
 
@@ -124,30 +131,30 @@ def test_an_object_that_s3_cannot_copy_is_read(
     put(athena_lake, place_of(store, "as large"), "none", b"x" * 1000)
     put(athena_lake, place_of(store, "larger"), "none", b"x" * 1001)
     monkeypatch.setattr(module, "_LARGEST_COPY", 1000)
-    assert store.seal("as large") == hashlib.sha256(b"x" * 1000).hexdigest()
+    assert store.seal("as large") == sha256(b"x" * 1000)
     assert not downloaded(proxy)
     proxy.calls.clear()
-    assert store.seal("larger") == hashlib.sha256(b"x" * 1001).hexdigest()
+    assert store.seal("larger") == sha256(b"x" * 1001)
     assert set(methods(proxy)) == {"HEAD", "GET"}
 
 
 def test_a_store_that_does_not_compute_is_read(store: S3Store, proxy: FaultProxy, athena_lake: Lake) -> None:
-    put(athena_lake, place_of(store, "a"), "none")
+    body = put(athena_lake, place_of(store, "a"), "none")
     answer = "<CopyObjectResult><ETag>1</ETag></CopyObjectResult>"
     proxy.faults.append(Fault(lambda call: call.method == "PUT", answer=(200, answer)))
-    assert store.seal("a") == DIGEST
+    assert store.seal("a") == sha256(body)
     assert len(downloaded(proxy)) == 1
 
 
 def test_a_seal_whose_answer_got_lost_is_repeated(
     store: S3Store, proxy: FaultProxy, athena_lake: Lake
 ) -> None:
-    put(athena_lake, place_of(store, "a"), "CRC32 of parts")
+    body = put(athena_lake, place_of(store, "a"), "CRC32 of parts")
     proxy.faults.append(Fault(lambda call: call.method == "PUT", times=2, lose=True))
     # S3 may fail a copy that it has begun: then the answer is 200 all the same.
     failed = (200, "<Error><Code>InternalError</Code><Message>We failed</Message></Error>")
     proxy.faults.append(Fault(lambda call: call.method == "PUT", answer=failed))
-    assert store.seal("a") == DIGEST
+    assert store.seal("a") == sha256(body)
     assert methods(proxy) == ["HEAD", *["PUT"] * 4]
 
 
@@ -161,14 +168,14 @@ def test_a_replaced_object_is_not_intact(
     put(athena_lake, place, checksum, b"as it is.")
     assert not store.is_intact("a", digest, BEFORE)
     assert len(downloaded(proxy)) == (checksum != "SHA256")
-    assert store.digest("a") == hashlib.sha256(b"as it is.").hexdigest()
+    assert store.digest("a") == sha256(b"as it is.")
 
 
 def test_files_of_days_before_seals_are_left_to_s3(
     store: S3Store, athena_lake: Lake, proxy: FaultProxy, make: Callable[..., S3Store]
 ) -> None:
     put(athena_lake, place_of(store, "old"), "none", b"rows")
-    assert store.is_intact("old", hashlib.sha256(b"rows").hexdigest(), AFTER)
+    assert store.is_intact("old", sha256(b"rows"), AFTER)
     assert methods(proxy) == ["HEAD"]
     assert make(verify=False).is_intact("old", "of other bytes", BEFORE)
     assert methods(proxy) == ["HEAD"]
@@ -185,7 +192,7 @@ def test_workers_upload_with_a_checksum_of_the_whole(
     monkeypatch.setattr(storage, "s3_client", lambda: athena_lake.s3)
     body = b"labels" + bytes(mebibytes << 20)
     storage.put_small(store.uri("labels.parquet"), body)
-    assert store.seal("labels.parquet") == hashlib.sha256(body).hexdigest()
+    assert store.seal("labels.parquet") == sha256(body)
     assert methods(proxy) == ["HEAD"]
 
 
@@ -222,7 +229,7 @@ def test_a_day_is_sealed_without_reading_its_files(
     assert not data & {path.replace("%3D", "=") for path in read}
     for file in published.files:
         body = athena_lake.get(store.uri(file.key))
-        assert (len(body), hashlib.sha256(body).hexdigest()) == (file.bytes, file.digest)
+        assert (len(body), sha256(body)) == (file.bytes, file.digest)
     assert len(ledger.uris(published, "pair")) == 3
     assert find_damage(store, published) == []
 

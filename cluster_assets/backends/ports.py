@@ -273,24 +273,26 @@ class ObjectStore(Protocol):
         """
 
     def digest(self, key: str) -> str:
-        """Make an object durable and return the SHA-256 of its bytes.
+        """Return the SHA-256 of an object's bytes.
 
         Raises:
             FileNotFoundError: The object does not exist.
         """
+
+    def seal(self, key: str) -> str:
+        """Make an object durable and return its `digest`, which a later `is_intact` finds cheaply."""
 
     def copy(self, key: str, target: str) -> None:
         """Give the bytes of an object a second key, durably; a target that exists is left as it is.
 
         Raises:
-            FileNotFoundError: The object does not exist.
+            FileNotFoundError: As `digest`.
         """
-        ...
 
-    def is_intact(self, key: str, digest: str) -> bool:
-        """Whether the bytes of an object still have a SHA-256, checked as cheaply as the store allows.
+    def is_intact(self, key: str, digest: str, committed_at: dt.datetime) -> bool:
+        """Whether an object still has the SHA-256 of a manifest, checked as cheaply as the store allows.
 
-        A missing object counts as intact: its reader notices that it is missing.
+        A missing object counts as intact; its reader notices. `committed_at` is the time of the manifest.
         """
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
@@ -323,7 +325,6 @@ class Catalog(Protocol):
 
     def remove(self, pipeline: str) -> None:
         """Remove the pointers of all days of a pipeline; nothing happens if there are none."""
-        ...
 
 
 class Invoker(Protocol):

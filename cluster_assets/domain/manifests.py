@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,7 @@ class Manifest:
         tables: The tables that the stage writes, by name.
         documents: Files that are not tables, by name.
         metrics: Numbers and short texts that describe the day.
-        created_at: ISO 8601 time of the commit, for information only.
+        created_at: ISO 8601 time of the commit. No decision about versions depends on it.
     """
 
     pipeline: str
@@ -104,6 +105,11 @@ class Manifest:
     def changed_inputs(self, present: Mapping[str, str]) -> tuple[str, ...]:
         """Return the names of those of the present inputs that differ from the ones of this manifest."""
         return tuple(name for name, value in present.items() if self.inputs.get(name) != value)
+
+    @property
+    def committed_at(self) -> dt.datetime:
+        """`created_at` as a time."""
+        return dt.datetime.fromisoformat(self.created_at)
 
     @property
     def files(self) -> tuple[DataFile | Document, ...]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_LARGEST_PUT = 5 << 30  # of PutObject; larger files go in parts
 _MISSING = {"404", "NoSuchKey", "NoSuchBucket"}
 
 
@@ -52,7 +53,7 @@ def written_whole(address: str) -> Iterator[Path]:
     """Provide a path to write to; on a normal exit, its content replaces the file at `address` atomically.
 
     A rerun replaces the file with the same bytes. The store is responsible for durability: it syncs a file
-    when it computes its digest.
+    when it seals it. S3 receives the file with its SHA-256, and keeps that for the store.
 
     Raises:
         ContractError: The address is none of the three forms.
@@ -62,7 +63,9 @@ def written_whole(address: str) -> Iterator[Path]:
         with _scratch_folder() as folder:
             path = folder / "output"
             yield path
-            s3_client().upload_file(str(path), bucket, key, ExtraArgs=_upload_options())
+            s3_client().upload_file(
+                str(path), bucket, key, ExtraArgs=_upload_options(), Config=_in_one_part()
+            )
         return
     final = _local_path(address)
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -131,9 +134,15 @@ def s3_client() -> Any:
     return importlib.import_module("boto3").client("s3")
 
 
+@cache
+def _in_one_part() -> Any:
+    """Return the configuration of uploads: of one in parts, S3 keeps only the checksums of the parts."""
+    return importlib.import_module("boto3.s3.transfer").TransferConfig(multipart_threshold=_LARGEST_PUT)
+
+
 def _upload_options() -> dict[str, str]:
-    """Return encryption and bucket owner from the function's environment, else the bucket's defaults."""
-    options: dict[str, str] = {}
+    """Return the checksum, and encryption and bucket owner from the function's environment, if set there."""
+    options = {"ChecksumAlgorithm": "SHA256"}
     if kms_key := os.environ.get("CLUSTER_AWS_KMS_KEY"):
         options |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key}
     if owner := os.environ.get("CLUSTER_AWS_BUCKET_OWNER"):

@@ -120,11 +120,12 @@ def test_an_object_put_whole_is_intact_until_other_bytes_are_there(store: Object
     body = b"as it was"
     store.put_if_absent("a/b", body)
     digest = hashlib.sha256(body).hexdigest()
-    assert store.is_intact("a/b", digest)
+    now = dt.datetime.now(dt.UTC)
+    assert store.is_intact("a/b", digest, now)
     store.delete(["a/b"])
-    assert store.is_intact("a/b", digest), "a missing object is for its reader to notice"
+    assert store.is_intact("a/b", digest, now), "a missing object is for its reader to notice"
     store.put_if_absent("a/b", b"as it is.")
-    assert not store.is_intact("a/b", digest)
+    assert not store.is_intact("a/b", digest, now)
 
 
 def test_a_deleted_key_is_free_again(store: ObjectStore) -> None:
@@ -141,15 +142,19 @@ def test_a_missing_object_is_file_not_found(store: ObjectStore, key: str) -> Non
         store.read(key)
     with pytest.raises(FileNotFoundError):
         store.digest(key)
+    with pytest.raises(FileNotFoundError):
+        store.seal(key)
     store.delete([key])
     assert keys(store) == ["a/b"]
 
 
 @pytest.mark.parametrize("size", [0, 1, (1 << 20) + 1])
-def test_the_digest_is_the_sha256_of_the_bytes(store: ObjectStore, size: int) -> None:
+def test_digest_and_seal_are_the_sha256_of_the_bytes(store: ObjectStore, size: int) -> None:
     body = b"z" * size
     store.put_if_absent("x/y", body)
-    assert store.digest("x/y") == hashlib.sha256(body).hexdigest()
+    for _ in range(2):
+        assert store.digest("x/y") == store.seal("x/y") == hashlib.sha256(body).hexdigest()
+    assert store.read("x/y") == body
 
 
 def test_list_tells_bytes_and_time(store: ObjectStore) -> None:
@@ -215,6 +220,7 @@ def test_hostile_keys_are_refused_everywhere(store: ObjectStore, key: str) -> No
         lambda: store.put_if_absent(key, b""),
         lambda: store.read(key),
         lambda: store.digest(key),
+        lambda: store.seal(key),
         lambda: store.delete([key]),
     ]
     for action in actions:

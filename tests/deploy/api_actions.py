@@ -74,7 +74,9 @@ def _of_s3(call: Call) -> list[Need]:
     query = parse_qs(url.query, keep_blank_values=True)
     if key:
         part = next((name for name in _OF_PARTS if name in query), "")
-        return [(_OF_OBJECT[call.method, part], f"arn:aws:s3:::{bucket}/{key}")]
+        source = unquote(call.headers.get("x-amz-copy-source", "")).removeprefix("/")
+        read = [("s3:GetObject", f"arn:aws:s3:::{source}")] if source else []
+        return [(_OF_OBJECT[call.method, part], f"arn:aws:s3:::{bucket}/{key}"), *read]
     if (call.method, "delete" in query) == ("POST", True):
         keys = re.findall(r"<Key>([^<]*)</Key>", call.body.decode())
         return [("s3:DeleteObject", f"arn:aws:s3:::{bucket}/{one}") for one in keys]

@@ -1,7 +1,4 @@
-"""Objects in an S3 bucket, with the guarantees that the protocol of atomic days needs.
-
-Errors of S3 are translated into messages that say how to fix them.
-"""
+"""Objects in an S3 bucket, with the guarantees that the protocol of atomic days needs."""
 
 from __future__ import annotations
 
@@ -12,11 +9,12 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError, NoRegionError, ParamValidationError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from cluster_assets.backends.aws.faults import Cause, call_aws, cause_of_call, code_of, is_ambiguous
+from cluster_assets.backends.aws.faults import call_aws, code_of, is_ambiguous
+from cluster_assets.backends.aws.store_errors import explain
 from cluster_assets.backends.keys import check_key, is_key
-from cluster_assets.backends.patience import Exhausted, Patience
+from cluster_assets.backends.patience import Patience
 from cluster_assets.backends.stored import StoredObject
 from cluster_assets.domain.digests import digest_stream
 from cluster_assets.domain.errors import IntegrityError, SpecError, StoreError
@@ -25,53 +23,10 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-_ELSEWHERE = frozenset(
-    {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"}
-)
-_KEY_PROBLEM = ("KMS.", "InvalidArgument")
-
-
-def explain(error: Exception, where: str, config: S3Config) -> StoreError:
-    """Return the project's error for a permanent fault.
-
-    Args:
-        error: The exception of the call, or `Exhausted`.
-        where: The URI concerned.
-        config: Names bucket, owner and KMS key.
-    """
-    what, remedy = _meaning(error, config)
-    return StoreError(f"{what}: {error}", where=where, remedy=remedy)
-
-
-def _meaning(error: Exception, config: S3Config) -> tuple[str, str]:
-    code = code_of(error)
-    if isinstance(error, Exhausted):
-        return "S3 does not respond", "run again later; if it persists, run fewer days at once"
-    if code == "NoSuchBucket" or isinstance(error, ParamValidationError):
-        return f"there is no bucket {config.bucket}", "check CLUSTER_AWS_BUCKET, or deploy the stack first"
-    if code in _ELSEWHERE or isinstance(error, NoRegionError):
-        return (
-            f"the bucket {config.bucket} is not in the region of this process",
-            "set CLUSTER_AWS_REGION to the bucket's region",
-        )
-    if code.startswith(_KEY_PROBLEM) and config.kms_key:
-        return (
-            "S3 cannot use the encryption key",
-            "check CLUSTER_AWS_KMS_KEY: it must be enabled and in the bucket's region",
-        )
-    if cause_of_call(error) is Cause.FORBIDDEN:
-        owner = f"; check that account {config.owner} owns the bucket" if config.owner else ""
-        key = ", and kms:GenerateDataKey and kms:Decrypt on the key" if config.kms_key else ""
-        return (
-            "S3 denied the call",
-            f"check the credentials, and allow their role to list, get, put and delete here{key}{owner}",
-        )
-    return "S3 refused the request", "run `cluster-assets doctor`, which checks the settings of the bucket"
-
-
 _Result = TypeVar("_Result")
 
 _BATCH = 1000  # S3's maximum number of keys per DeleteObjects and per page of a listing
+_LARGEST_COPY = 5 << 30  # of CopyObject
 _PUT_ID = "put"  # user metadata `x-amz-meta-put`: which call stored the object
 _TAKEN = "PreconditionFailed"
 _GONE = frozenset({"NoSuchKey", "404"})
@@ -208,26 +163,47 @@ class S3Store:
         return self._call(get, key)
 
     def digest(self, key: str) -> str:
-        """Return the SHA-256 of an object's bytes; S3 has stored acknowledged objects durably.
+        """Return the SHA-256 of an object's bytes.
 
-        If an object was put in one part with a SHA-256, S3 verified and recorded it, which takes one small
-        call. Other objects, such as those Athena writes, are read completely.
+        One small call if S3 has recorded it for the whole object; else the object is read.
 
         Raises:
             FileNotFoundError: The object does not exist.
             StoreError: S3 refuses the call, or keeps failing.
         """
-        request = {**self._place, "Key": self._key(key)}
-        head = self._call(lambda: self._s3.head_object(**request, ChecksumMode="ENABLED"), key)
+        head = self._head(key)
         if recorded := _whole_digest(head):
             return recorded
+        # Read the same object as the head, not a later replacement.
+        request = {**self._place, "Key": self._key(key), "IfMatch": head["ETag"]}
 
         def get() -> str:
-            # Read the same object as the head, not a later replacement.
-            with self._s3.get_object(**request, IfMatch=head["ETag"])["Body"] as stream:
+            with self._s3.get_object(**request)["Body"] as stream:
                 return digest_stream(stream)
 
         return self._call(get, key)
+
+    def seal(self, key: str) -> str:
+        """Return the SHA-256 of an object's bytes, which S3 then has on record; they are durable already.
+
+        An object without such a record, such as those that Athena writes, is copied onto itself inside S3,
+        which computes and records it (docs/decisions/0015-checksums-by-s3.md). It is read only if it is
+        larger than such a copy may be, or if the store does not compute.
+
+        Raises:
+            FileNotFoundError: The object does not exist.
+            StoreError: S3 refuses the call, or keeps failing.
+        """
+        head = self._head(key)
+        if recorded := _whole_digest(head):
+            return recorded
+        if head["ContentLength"] <= _LARGEST_COPY:
+            # S3 refuses a copy onto itself that says nothing new, so the properties are said again.
+            kept = {name: head[name] for name in ("ContentType", "Metadata")}
+            copied = self._copy(key, key, MetadataDirective="REPLACE", **kept)
+            if recorded := _whole_digest(copied):
+                return recorded
+        return self.digest(key)
 
     def copy(self, key: str, target: str) -> None:
         """Copy an object inside S3, which takes up to 5 GiB; a target that exists is left as it is.
@@ -237,35 +213,29 @@ class S3Store:
             IntegrityError: A key is invalid.
             StoreError: S3 refuses the call, or keeps failing.
         """
-        request = {
-            **self._place,
-            "Key": self._key(target),
-            "CopySource": {"Bucket": self._config.bucket, "Key": self._key(key)},
-            "ChecksumAlgorithm": "SHA256",
-            **self._encryption(),
-        }
-        if self._config.owner:
-            request["ExpectedSourceBucketOwner"] = self._config.owner
         present = next(self._listed(target), None)  # in key order: the target itself, if it exists
         if present is None or present.key != target:
-            self._call(lambda: self._s3.copy_object(**request), key)
+            self._copy(key, target)
 
-    def is_intact(self, key: str, digest: str) -> bool:
-        """Whether S3 recorded this SHA-256 for an object; True if it recorded none.
+    def is_intact(self, key: str, digest: str, committed_at: dt.datetime) -> bool:
+        """Whether an object still has this SHA-256 according to S3, which checks stored bytes itself.
 
-        S3 checks stored bytes against checksums of its own, so this finds objects that were replaced.
+        An object without a record is read if it was stored after the commit, and may thus be a replacement.
+        An older one is the object that was committed, and counts as intact.
 
         Raises:
             StoreError: S3 refuses the call, or keeps failing.
         """
         if not self._config.verify:
             return True
-        request = {**self._place, "Key": self._key(key), "ChecksumMode": "ENABLED"}
         try:
-            head = self._call(lambda: self._s3.head_object(**request), key)
+            head = self._head(key)
+            recorded = _whole_digest(head)
+            if recorded is None and head["LastModified"] >= committed_at:
+                recorded = self.digest(key)
         except FileNotFoundError:
             return True
-        return _whole_digest(head) in (None, digest)
+        return recorded in (None, digest)
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Yield the objects whose key begins with `prefix`, in key order, a thousand per call.
@@ -311,6 +281,29 @@ class S3Store:
 
     def _key(self, key: str) -> str:
         return check_key(self._folder + check_key(key))
+
+    def _head(self, key: str) -> Mapping[str, Any]:
+        """Return the properties of an object, among them its checksums."""
+        request = {**self._place, "Key": self._key(key), "ChecksumMode": "ENABLED"}
+        head: Mapping[str, Any] = self._call(lambda: self._s3.head_object(**request), key)
+        return head
+
+    def _copy(self, key: str, target: str, **properties: Any) -> Mapping[str, Any]:
+        """Copy an object inside S3, which computes its SHA-256, and return the properties of the copy."""
+        request = {
+            **self._place,
+            "Key": self._key(target),
+            "CopySource": {"Bucket": self._config.bucket, "Key": self._key(key)},
+            "ChecksumAlgorithm": "SHA256",
+            **self._encryption(),
+            **properties,
+        }
+        if self._config.owner:
+            request["ExpectedSourceBucketOwner"] = self._config.owner
+        copied: Mapping[str, Any] = self._call(
+            lambda: self._s3.copy_object(**request)["CopyObjectResult"], key
+        )
+        return copied
 
     def _encryption(self) -> dict[str, str]:
         if self._config.kms_key is None:
@@ -367,6 +360,10 @@ class S3Store:
 
         self._call(delete, names[0])
 
+    def _explainer(self, where: str) -> Callable[[Exception], StoreError]:
+        config = self._config
+        return partial(explain, where=where, bucket=config.bucket, owner=config.owner, kms_key=config.kms_key)
+
     def _call(
         self,
         call: Callable[[], _Result],
@@ -376,9 +373,7 @@ class S3Store:
     ) -> _Result:
         where = f"{self._root}{place}"
         try:
-            return call_aws(
-                call, self._config.patience, lambda error: explain(error, where, self._config), passes=passes
-            )
+            return call_aws(call, self._config.patience, self._explainer(where), passes=passes)
         except StoreError as error:
             if code_of(error.__cause__) in _GONE:
                 raise FileNotFoundError(2, "no such object", where) from error

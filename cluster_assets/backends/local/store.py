@@ -27,7 +27,7 @@ _NO_SUCH_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 class LocalStore:
     """An `ObjectStore` in a local folder.
 
-    Objects appear atomically (a hard link is the commit), and are durable once `put_if_absent` or `digest`
+    Objects appear atomically (a hard link is the commit), and are durable once `put_if_absent` or `seal`
     has returned. Symbolic links below the root are refused, because `gc` could remove an object under one
     name that a manifest refers to under another.
 
@@ -91,6 +91,15 @@ class LocalStore:
             return stream.read()
 
     def digest(self, key: str) -> str:
+        """Return the SHA-256 of an object's bytes, which are read.
+
+        Raises:
+            FileNotFoundError: There is no such object.
+        """
+        with self._open(key) as stream:
+            return _KNOWN.digest(stream, again=True)
+
+    def seal(self, key: str) -> str:
         """Make an object durable and return the SHA-256 of its bytes.
 
         Flushing a small file and its folders takes 1.5 ms (ext4); engines write without flushing.
@@ -122,7 +131,7 @@ class LocalStore:
             raise FileNotFoundError(errno.ENOENT, "no such object", str(source)) from error
         flush_folder(path.parent)
 
-    def is_intact(self, key: str, digest: str) -> bool:
+    def is_intact(self, key: str, digest: str, committed_at: dt.datetime) -> bool:
         """Whether the bytes of an object have this SHA-256; a missing object counts as intact.
 
         A process reads each file once, or not at all if it sealed the file itself.

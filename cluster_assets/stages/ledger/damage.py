@@ -38,7 +38,7 @@ def refuse_damaged(store: ObjectStore, manifest: Manifest, files: Sequence[DataF
     """
 
     def is_intact(file: DataFile | Document) -> bool:
-        return store.is_intact(file.key, file.digest)
+        return store.is_intact(file.key, file.digest, manifest.committed_at)
 
     if len(files) > 1:
         with ThreadPoolExecutor(_PARALLEL_CHECKS) as pool:

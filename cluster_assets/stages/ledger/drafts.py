@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cluster_assets.backends.ports import WrittenFile
@@ -74,6 +76,7 @@ class Draft:
     force: bool = False
 
 
+_PARALLEL_SEALS = 8
 _DOCUMENT_NAME = re.compile(r"[a-z][a-z0-9_]{0,60}\.[a-z]{2,12}", re.ASCII)
 
 
@@ -88,7 +91,9 @@ def seal_tables(store: ObjectStore, place: StageDay, draft: Draft) -> dict[str, 
     tables = {}
     for name, (contract, files) in draft.tables.items():
         prefix = f"{place.attempt(draft.attempt.id)}/{check_name(name)}/"
-        sealed = [_seal(store, file, prefix, sizes) for file in files]
+        # On S3 a file takes one call or two, which wait for the answer.
+        with ThreadPoolExecutor(_PARALLEL_SEALS) as pool:
+            sealed = list(pool.map(partial(_seal, store, prefix=prefix, sizes=sizes), files))
         sealed.sort(key=lambda file: file.key)
         tables[name] = TableData(name=name, columns=contract.columns, files=tuple(sealed))
     return tables
@@ -139,7 +144,7 @@ def _seal(store: ObjectStore, written: WrittenFile, prefix: str, sizes: Mapping[
     if sizes.get(key) != written.bytes:
         raise _cannot_commit(key, f"bytes written: {written.bytes}, bytes in the store: {sizes.get(key)}")
     try:
-        digest = store.digest(key)
+        digest = store.seal(key)
     except FileNotFoundError as error:
         raise _cannot_commit(key, "it vanished") from error
     return DataFile(key=key, rows=written.rows, bytes=written.bytes, digest=digest)
@@ -149,7 +154,7 @@ def _write_document(store: ObjectStore, key: str, body: bytes) -> Document:
     store.put_if_absent(key, body)
     digest = hashlib.sha256(body).hexdigest()
     try:
-        stored = store.digest(key)
+        stored = store.seal(key)
     except FileNotFoundError as error:
         raise _cannot_commit(key, "it vanished") from error
     if stored != digest:

@@ -62,7 +62,7 @@ class Ledger:
         catalog: Holds the published pointers.
         pipeline: Name of the pipeline.
         code_version: Recorded in manifests; the installed version by default.
-        clock: Names attempts and dates manifests; no decision depends on it.
+        clock: Names attempts and dates manifests; no decision about versions depends on it.
     """
 
     def __init__(
@@ -372,7 +372,7 @@ class Ledger:
 
     def _publish_found(self, place: StageDay, manifest: Manifest) -> None:
         """Publish another process's manifest; that process may have died before it was durable."""
-        self._store.digest(place.manifest_key(manifest.version))
+        self._store.seal(place.manifest_key(manifest.version))
         self._flip(place, manifest)
 
     def _flip(self, place: StageDay, manifest: Manifest) -> None:

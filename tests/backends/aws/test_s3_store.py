@@ -1,4 +1,4 @@
-"""Specific to the store on S3: lost responses, throttling, recorded checksums, refusals."""
+"""Specific to the store on S3: lost responses, throttling, refusals. Checksums: test_s3_checksums.py."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import datetime as dt
 import hashlib
 import re
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from athena_lake import BUCKET, PATIENCE
-from fault_proxy import Fault, FaultProxy, bad_line
+from fault_proxy import Fault, FaultProxy
 
 from cluster_assets.backends.aws import store as module
 from cluster_assets.backends.aws.store import S3Config, S3Store
@@ -18,31 +18,10 @@ from cluster_assets.backends.patience import Patience
 from cluster_assets.domain.errors import SpecError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from athena_lake import Lake
     from fault_proxy import Call
-
-
-@pytest.fixture(scope="module")
-def line(athena_servers: Lake) -> Iterator[tuple[FaultProxy, Any]]:
-    with bad_line(athena_servers, "s3") as line:
-        yield line
-
-
-@pytest.fixture
-def proxy(line: tuple[FaultProxy, Any]) -> FaultProxy:
-    line[0].reset()
-    return line[0]
-
-
-@pytest.fixture
-def make(line: tuple[FaultProxy, Any], proxy: FaultProxy, athena_lake: Lake) -> Callable[..., S3Store]:
-    def make_store(**config: Any) -> S3Store:
-        place = {"bucket": BUCKET, "prefix": f"faults/{next(athena_lake.numbers)}", "patience": PATIENCE}
-        return S3Store(line[1], S3Config(**place | config))
-
-    return make_store
 
 
 @pytest.fixture
@@ -126,29 +105,6 @@ def test_of_writers_behind_a_bad_line_exactly_one_wins(store: S3Store, proxy: Fa
     for thread in threads:
         thread.join()
     assert len(won) == 1
-
-
-def test_a_digest_on_record_costs_no_reading(store: S3Store, proxy: FaultProxy, athena_lake: Lake) -> None:
-    store.put_if_absent("ours", b"x" * 1000)
-    proxy.calls.clear()
-    assert store.digest("ours") == hashlib.sha256(b"x" * 1000).hexdigest()
-    assert [call.method for call in proxy.calls] == ["HEAD"]
-    put_aside(athena_lake, store, "theirs", b"y" * 1000)
-    assert store.digest("theirs") == hashlib.sha256(b"y" * 1000).hexdigest()
-    assert [call.method for call in proxy.calls][1:] == ["HEAD", "GET"]
-
-
-def test_a_digest_of_digests_is_not_taken(store: S3Store, athena_lake: Lake) -> None:
-    place = {"Bucket": BUCKET, "Key": store.uri("big").removeprefix(f"s3://{BUCKET}/")}
-    upload = athena_lake.s3.create_multipart_upload(**place, ChecksumAlgorithm="SHA256")["UploadId"]
-    bodies, parts = [b"a" * (5 << 20), b"b"], []
-    for number, body in enumerate(bodies, start=1):
-        part = athena_lake.s3.upload_part(
-            **place, UploadId=upload, PartNumber=number, Body=body, ChecksumAlgorithm="SHA256"
-        )
-        parts.append({"PartNumber": number, "ETag": part["ETag"], "ChecksumSHA256": part["ChecksumSHA256"]})
-    athena_lake.s3.complete_multipart_upload(**place, UploadId=upload, MultipartUpload={"Parts": parts})
-    assert store.digest("big") == hashlib.sha256(b"".join(bodies)).hexdigest()
 
 
 def test_deletes_go_by_the_thousand_in_their_order(store: S3Store, proxy: FaultProxy) -> None:
@@ -261,16 +217,22 @@ def test_a_missing_bucket_is_reported(make: Callable[..., S3Store]) -> None:
             action()
 
 
-def test_key_and_owner_go_with_the_calls(make: Callable[..., S3Store], proxy: FaultProxy) -> None:
+def test_key_and_owner_go_with_the_calls(
+    make: Callable[..., S3Store], proxy: FaultProxy, athena_lake: Lake
+) -> None:
     store = make(kms_key="key-1", owner="123456789012")
     store.put_if_absent("a", b"")
+    put_aside(athena_lake, store, "b", b"written by Athena")
+    store.seal("b")
     store.read("a")
     list(store.list(""))
     store.delete(["a"])
     store.sweep(dt.datetime.now(dt.UTC))
-    put = next(call for call in proxy.calls if puts(call))
-    assert put.headers["x-amz-server-side-encryption"] == "aws:kms"
-    assert put.headers["x-amz-server-side-encryption-aws-kms-key-id"] == "key-1"
+    put, copy = (call for call in proxy.calls if puts(call))
+    for call in (put, copy):
+        assert call.headers["x-amz-server-side-encryption"] == "aws:kms"
+        assert call.headers["x-amz-server-side-encryption-aws-kms-key-id"] == "key-1"
+    assert copy.headers["x-amz-source-expected-bucket-owner"] == "123456789012"
     assert {call.headers.get("x-amz-expected-bucket-owner") for call in proxy.calls} == {"123456789012"}
 
 

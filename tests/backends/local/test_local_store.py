@@ -179,7 +179,7 @@ def test_a_full_disk_leaves_nothing(store: LocalStore, root: Path, monkeypatch: 
     assert [path.name for path in (root / "a").iterdir()] == ["first"]
 
 
-def test_a_digest_flushes_the_file_and_every_folder_above(
+def test_a_seal_flushes_the_file_and_every_folder_above_and_a_digest_nothing(
     store: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = root / "a" / "b" / "part.parquet"
@@ -187,6 +187,8 @@ def test_a_digest_flushes_the_file_and_every_folder_above(
     path.write_bytes(b"written by an engine")
     flushed = record_flushes(monkeypatch)
     store.digest("a/b/part.parquet")
+    assert flushed == []
+    store.seal("a/b/part.parquet")
     expected = [path, root / "a" / "b", root / "a", root]
     assert flushed == [each.stat().st_ino for each in expected]
 

@@ -92,11 +92,11 @@ class FaultyStore:
     def read(self, key: str) -> bytes:
         return bytes(self._steps.run("read", lambda: self._store.read(key)))
 
-    def digest(self, key: str) -> str:
-        return str(self._steps.run("digest", lambda: self._store.digest(key)))
+    def seal(self, key: str) -> str:
+        return str(self._steps.run("seal", lambda: self._store.seal(key)))
 
-    def is_intact(self, key: str, digest: str) -> bool:
-        return self._store.is_intact(key, digest)
+    def is_intact(self, key: str, digest: str, committed_at: dt.datetime) -> bool:
+        return self._store.is_intact(key, digest, committed_at)
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         return iter(self._steps.run("list", lambda: [*self._store.list(prefix)]))

@@ -42,7 +42,7 @@ def test_a_crash_at_any_call_leaves_the_old_day_or_the_new_one(
         return lake
 
     calls = calls_of_a_run(lake_with_old_day())
-    assert {"put", "flip", "digest", "delete"} <= set(calls)
+    assert {"put", "flip", "seal", "delete"} <= set(calls)
     left = []
     for at in range(1, len(calls) + 1):
         lake = lake_with_old_day()
@@ -79,7 +79,7 @@ def test_a_manifest_of_a_dead_run_is_made_durable_before_the_pointer_names_it(la
         lake.run("in-1", "new", ledger=lake.faulty(lake.steps(on="flip")))
     steps = lake.steps()
     lake.run("in-1", "never computed", ledger=lake.faulty(steps))
-    assert steps.calls[-2:] == ["digest", "flip"]
+    assert steps.calls[-2:] == ["seal", "flip"]
 
 
 def test_a_lost_answer_of_the_store_is_not_a_conflict(lake: Lake) -> None:

@@ -31,8 +31,9 @@ class FakeS3:
         self.copies.append(Path(filename))
         Path(filename).write_bytes(self.objects[bucket, key])
 
-    def upload_file(self, filename: str, bucket: str, key: str, ExtraArgs: Any) -> None:  # noqa: N803
-        assert ExtraArgs == {}, "no key and no owner is set"
+    def upload_file(self, filename: str, bucket: str, key: str, ExtraArgs: Any, Config: Any) -> None:  # noqa: N803
+        assert ExtraArgs == {"ChecksumAlgorithm": "SHA256"}, "no key and no owner is set"
+        assert Config.multipart_threshold == 5 * 1024**3
         self.copies.append(Path(filename))
         self.objects[bucket, key] = Path(filename).read_bytes()
 

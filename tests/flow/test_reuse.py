@@ -14,6 +14,7 @@ from cluster_assets.domain.days import parse_day
 from cluster_assets.domain.errors import TooManyPairsError
 from cluster_assets.stages.candidates.stage import CandidatesStage
 from cluster_assets.stages.day.job import DayJob
+from cluster_assets.stages.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,7 +169,7 @@ def test_other_weights_and_other_ranges_are_other_distances(windowed: Make) -> N
     assert not run.run(DAYS[-1])["candidates"].reused
     assert "2026-01-04 was computed before the pipeline changed" in str(candidates(run).metrics["reuse"])
 
-    moved = "max(CASE WHEN seen = TIMESTAMP '2026-01-05 00:00:00' THEN size + 1 ELSE size END)"
+    moved = "max(CASE WHEN seen = TIMESTAMP '2026-01-05 00:00:00' THEN size * 2 ELSE size END)"
     features = MIXED["features"]["mixed"] | {"size": {"number": moved}}
     run = windowed("moved", **MIXED | {"features": {"mixed": features}})
     days_of(run)
@@ -176,45 +177,59 @@ def test_other_weights_and_other_ranges_are_other_distances(windowed: Make) -> N
     assert "the range of size differs from that of 2026-01-04" in str(candidates(run).metrics["reuse"])
 
 
-@pytest.mark.parametrize(("stage", "table"), [("candidates", "candidates"), ("points", "points")])
-def test_a_damaged_day_is_not_trusted(windowed: Make, stage: str, table: str) -> None:
+@pytest.mark.parametrize("stage", ["candidates", "points"])
+def test_a_damaged_day_is_not_trusted(windowed: Make, stage: str) -> None:
     run, truth = windowed("kept", **TEXTS), windowed("all", window={"days": 3, "reuse": False}, **TEXTS)
-    days_of(run)
+    for day in DAYS[:-1]:
+        run.run(day)
     days_of(truth)
     before = run.ledger.require(stage, parse_day(DAYS[-2]))
-    (uri,) = run.ledger.uris(before, table)
+    (uri,) = run.ledger.uris(before, stage)
     body = bytearray(Path(uri).read_bytes())
     body[len(body) // 2] ^= 1
     Path(uri).unlink()
     Path(uri).write_bytes(body)
-    run.run(DAYS[-1], force=True)
+    run.run(DAYS[-1])
     assert "2026-01-04 is damaged" in str(candidates(run).metrics["reuse"])
     assert_same_bytes(run, truth, DAYS[-1])
 
 
-def test_the_planner_declines_few_pairs_and_plan_says_so(windowed: Make) -> None:
+def test_pairs_of_another_version_or_of_a_forced_day_are_not_taken(windowed: Make) -> None:
+    run = windowed("kept", **TEXTS)
+    days_of(run)
+    taken = candidates(run).tables["candidates"].content_digest
+    run.run(DAYS[-1], force=True)
+    assert "by force" in str(candidates(run).metrics["reuse"])
+    assert candidates(run).tables["candidates"].content_digest == taken
+
+    later = Ledger(run.backend.store, run.backend.catalog, run.spec.name, code_version="99.0")
+    later_job = DayJob(run.spec, run.backend, later, parse_day(DAYS[-1]))
+    attempt = later.start_attempt("candidates", later_job.day)
+    reuse = CandidatesStage().prepare(later_job).foresee(attempt).reuse
+    assert reuse is not None
+    assert reuse.kept is None
+    assert "of cluster-assets computed 2026-01-04" in reuse.reason
+
+
+def test_the_planner_declines_few_pairs(windowed: Make) -> None:
     run = windowed("auto", window={"days": 3}, **TEXTS)
     for day in DAYS[:-1]:
         run.run(day, until="raw")
-    run.run(DAYS[-1], until="points")
-    job = DayJob(run.spec, run.backend, run.ledger, parse_day(DAYS[-1]))
-    attempt = run.ledger.start_attempt("candidates", job.day)
-    reuse = CandidatesStage().prepare(job).foresee(attempt).reuse
-    assert reuse is not None
-    assert reuse.kept is None
-    assert "distances to test take less time than a look-up" in reuse.reason
+    run.run(DAYS[-1])
+    assert "distances to test take less time than a look-up" in str(candidates(run).metrics["reuse"])
 
 
 def test_too_many_pairs_are_refused_all_the_same(windowed: Make) -> None:
     """Kept and new pairs count together."""
-    run = windowed("kept", **MIXED)
-    days_of(run)
-    pairs = candidates(run).tables["candidates"].rows
-    for limit in (pairs, pairs - 1):
-        strict = windowed("kept", limits={"max_pairs": limit}, **MIXED)
-        if limit == pairs:
-            strict.run(DAYS[-1], force=True)
-            assert SAVED in str(candidates(strict).metrics["reuse"])
-        else:
-            with pytest.raises(TooManyPairsError, match=f": {pairs:,}; limits.max_pairs"):
-                strict.run(DAYS[-1], force=True)
+    run, truth = windowed("kept", **MIXED), windowed("all", window={"days": 3, "reuse": False}, **MIXED)
+    for day in DAYS[:-1]:
+        run.run(day)
+    days_of(truth)
+    pairs = candidates(truth).tables["candidates"].rows
+    strict = windowed("kept", limits={"max_pairs": pairs - 1}, **MIXED)
+    with pytest.raises(TooManyPairsError, match=f": {pairs:,}; limits.max_pairs"):
+        strict.run(DAYS[-1])
+    enough = windowed("kept", limits={"max_pairs": pairs}, **MIXED)
+    enough.run(DAYS[-1])
+    assert SAVED in str(candidates(enough).metrics["reuse"])
+    assert_same_bytes(enough, truth, DAYS[-1])

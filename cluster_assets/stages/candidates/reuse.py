@@ -37,12 +37,32 @@ if TYPE_CHECKING:
     from cluster_assets.stages.day.job import DayJob
     from cluster_assets.stages.ledger.ledger import Attempt
 
-# With fewer distance tests, comparing all pairs takes less time than looking the kept values up. Measured
-# with benchmarks/bench_windows.py.
-LEAST_TESTS: Mapping[Kind, int] = {"embedding": 10_000_000, "text": 2_000_000, "mixed": 500_000}
 LEAST_SHARE = 0.25
 """Share of the tests that must be saved."""
-_EXECUTORS: Mapping[Kind, str] = {"embedding": "blocks", "text": "join", "mixed": "join"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """When the values of a kind are looked up; measured with benchmarks/bench_windows.py.
+
+    Attributes:
+        executor: The executor that can leave out pairs.
+        least: With fewer distance tests, comparing all pairs takes less time than any look-up.
+        per_value: Tests that take as long as to look a value up.
+        per_byte: Tests that take as long as to look a byte up; much for embeddings.
+    """
+
+    executor: str
+    least: int
+    per_value: int = 0
+    per_byte: int = 0
+
+
+_COSTS: Mapping[Kind, _Cost] = {
+    "embedding": _Cost("blocks", 50_000_000, per_byte=5),
+    "text": _Cost("join", 100_000, per_value=10),
+    "mixed": _Cost("join", 100_000, per_value=10),
+}
 
 
 class _DeclinedError(Exception):
@@ -115,12 +135,15 @@ class ReusePlanner:
         wanted = self.job.spec.window.reuse if self.job.spec.window else None
         if wanted is False:
             raise _DeclinedError("window.reuse is false")
+        if self.job.force:
+            raise _DeclinedError("the day is computed anew by force")
         comparison = features.comparison_of(self.job.spec)
-        _refuse_executor(comparison, choice)
+        cost = _cost_of(comparison, choice)
         count = self.points.tables["points"].rows
         tests = search.count_comparisons(choice)
         tests = count * (count - 1) // 2 if tests is None else tests
-        if not wanted and tests < LEAST_TESTS[comparison.kind]:
+        size = self.points.tables["points"].bytes
+        if not wanted and tests < max(cost.least, cost.per_value * count, cost.per_byte * size):
             raise _DeclinedError(f"{counted(tests, 'distance')} to test take less time than a look-up")
         former = self._find_former(choice)
         self._refuse_other_ranges(comparison, former)
@@ -151,6 +174,8 @@ class ReusePlanner:
             raise _DeclinedError(f"{day} is not published")
         if candidates.changed_inputs(self.recipe):
             raise _DeclinedError(f"{day} was computed before the pipeline changed")
+        if candidates.code_version != ledger.code_version:
+            raise _DeclinedError(f"version {candidates.code_version} of cluster-assets computed {day}")
         if candidates.metrics.get("executor") != choice.executor or "cores" in candidates.tables:
             raise _DeclinedError(f"{day} was computed by another executor")
         content = candidates.inputs["points"]
@@ -181,12 +206,13 @@ class ReusePlanner:
         return self.job.ledger.relation(self.points, "points")
 
 
-def _refuse_executor(comparison: Comparison, choice: Choice) -> None:
+def _cost_of(comparison: Comparison, choice: Choice) -> _Cost:
     kind = comparison.kind
-    if _EXECUTORS.get(kind) != choice.executor:
+    if kind not in _COSTS or _COSTS[kind].executor != choice.executor:
         raise _DeclinedError(f"{kind}s by {choice.executor} are compared faster than looked up")
     if any(part.kind == "geo" for part in comparison.parts):
         raise _DeclinedError("engines round the distances of places differently")
+    return _COSTS[kind]
 
 
 def _widths(row: Mapping[str, Any], count: int) -> list[float]:

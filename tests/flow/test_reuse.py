@@ -12,6 +12,7 @@ import pytest
 
 from cluster_assets.domain.days import parse_day
 from cluster_assets.domain.errors import TooManyPairsError
+from cluster_assets.operations.estimates import estimate_day
 from cluster_assets.stages.candidates.stage import CandidatesStage
 from cluster_assets.stages.day.job import DayJob
 from cluster_assets.stages.ledger.ledger import Ledger
@@ -211,12 +212,16 @@ def test_pairs_of_another_version_or_of_a_forced_day_are_not_taken(windowed: Mak
     assert "of cluster-assets computed 2026-01-04" in reuse.reason
 
 
-def test_the_planner_declines_few_pairs(windowed: Make) -> None:
+def test_the_planner_declines_few_pairs_and_plan_says_so(windowed: Make) -> None:
     run = windowed("auto", window={"days": 3}, **TEXTS)
     for day in DAYS[:-1]:
         run.run(day, until="raw")
-    run.run(DAYS[-1])
-    assert "distances to test take less time than a look-up" in str(candidates(run).metrics["reuse"])
+    job = DayJob(run.spec, run.backend, run.ledger, parse_day(DAYS[-1]))
+    said = "distances to test take less time than a look-up"
+    for stage in ("points", "candidates"):
+        run.run(DAYS[-1], until=stage)
+        assert said in estimate_day(job).to_json()["pairs"]["reuse"]
+    assert said in str(candidates(run).metrics["reuse"])
 
 
 def test_too_many_pairs_are_refused_all_the_same(windowed: Make) -> None:

@@ -59,7 +59,7 @@ class _Cost:
 
 
 _COSTS: Mapping[Kind, _Cost] = {
-    "embedding": _Cost("blocks", 50_000_000, per_byte=5),
+    "embedding": _Cost("blocks", 100_000_000, per_byte=8),
     "text": _Cost("join", 100_000, per_value=10),
     "mixed": _Cost("join", 100_000, per_value=10),
 }

@@ -96,7 +96,6 @@ class _Former:
     day: Day
     points: FileRelation
     candidates: FileRelation
-    pairs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +151,11 @@ class ReusePlanner:
             find_kept(comparison), relations, KEPT, self.attempt.scratch_uri("kept_values")
         )
         share = kept.rows * (kept.rows - 1) / (count * (count - 1))
-        numbers |= {"kept_values": kept.rows, "pairs_to_test": tests - round(tests * share)}
+        numbers |= {"kept_values": kept.rows, "pairs_to_test": tests}
         of = f"{kept.rows:,} of {counted(count, 'value')}"
         if not kept.rows or (not wanted and share < LEAST_SHARE):
             raise _DeclinedError(f"only {of} were in the window of {former.day}")
+        numbers["pairs_to_test"] -= round(tests * share)
         reason = f"pairs among {of} are those of {former.day}: {share:.0%} of the tests are saved"
         return Kept(kept.relation, former.candidates), reason
 
@@ -183,13 +183,11 @@ class ReusePlanner:
         if points is None or points.changed_inputs(points_inputs_of(self.job.spec)):
             raise _DeclinedError(f"the points of {day} were computed before the pipeline changed")
         pairs = candidates.tables["candidates"].rows
-        if choice.executor == "blocks" and pairs > FILE_PAIRS:
+        if choice.executor == "blocks" and pairs > FILE_PAIRS:  # the worker would search again
             raise _DeclinedError(f"{day} has {pairs:,} pairs, more than one file")
         ledger.check_files(candidates)
         ledger.check_files(points)
-        return _Former(
-            day, ledger.relation(points, "points"), ledger.relation(candidates, "candidates"), pairs
-        )
+        return _Former(day, ledger.relation(points, "points"), ledger.relation(candidates, "candidates"))
 
     def _refuse_other_ranges(self, comparison: Comparison, former: _Former) -> None:
         names = [part.name for part in comparison.parts if part.kind == "number"]

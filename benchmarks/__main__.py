@@ -9,7 +9,7 @@ from benchmarks.measure.options import Options
 
 MODULES = (
     "api", "backfills", "candidates", "clusters", "days", "drift", "growth", "hdbscan", "history", "kmeans",
-    "reading", "serving",
+    "reading", "serving", "windows",
 )  # fmt: skip
 
 

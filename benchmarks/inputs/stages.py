@@ -21,6 +21,7 @@ from cluster_assets.stages.day.job import DayJob
 from cluster_assets.stages.day.run import run_day
 from cluster_assets.stages.ledger.ledger import Draft, Ledger
 from cluster_assets.stages.points import kinds as features
+from cluster_assets.stages.points.stage import inputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -79,7 +80,8 @@ def _publish(spec: PipelineSpec, ledger: Ledger, day: Day, points: Path) -> None
         "points": (contract, (WrittenFile(str(target), rows, target.stat().st_size),)),
         "members": (MEMBERS, (WrittenFile(str(members), rows, members.stat().st_size),)),
     }
-    ledger.commit(Draft("points", day, attempt, "made", {}, tables, {"rows": rows, "entities": rows}))
+    numbers = {"rows": rows, "entities": rows}
+    ledger.commit(Draft("points", day, attempt, "made", inputs_of(spec), tables, numbers))
 
 
 def write_points(path: Path, **columns: Any) -> None:

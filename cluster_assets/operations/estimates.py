@@ -37,6 +37,8 @@ class Pairs:
         comparisons: Upper bound of the number of pairs; None if it is unknown until the blocks are built.
         basis: The day of these counts: the day itself, or the latest one before it.
         near: Near pairs, if they are published.
+        reuse: Whether pairs are taken over from the day before, in words; empty without a window, or if it is
+            unknown.
     """
 
     points: int
@@ -45,6 +47,7 @@ class Pairs:
     comparisons: int | None
     basis: str
     near: int | None = None
+    reuse: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +216,15 @@ def _pairs(job: DayJob, stages: dict[str, str]) -> Pairs | None:
     finally:
         job.ledger.discard("candidates", job.day, attempt)
     rows = work.points.tables["points"].rows
-    choice = foresight.choice
-    return Pairs(rows, choice.executor, choice.reason, foresight.comparisons, job.day.key)
+    choice, reuse = foresight.choice, foresight.reuse
+    return Pairs(
+        points=rows,
+        executor=choice.executor,
+        reason=choice.reason,
+        comparisons=foresight.comparisons,
+        basis=job.day.key,
+        reuse="" if reuse is None else reuse.reason,
+    )
 
 
 def _pairs_of_before(ledger: Ledger, day: Day) -> Pairs | None:
@@ -240,6 +250,7 @@ def _published_pairs(manifest: Manifest, day: Day) -> Pairs:
         comparisons=_number(manifest, "comparisons"),
         basis=day.key,
         near=manifest.tables["candidates"].rows,
+        reuse=str(manifest.metrics.get("reuse", "")),
     )
 
 

@@ -45,6 +45,11 @@ class Window(Part):
     min_days: int = Field(
         1, ge=1, le=_LONGEST_WINDOW, description="A day fails if fewer days of its window have rows"
     )
+    reuse: bool | None = Field(
+        None,
+        description="Whether pairs of values that were in the window of the day before are taken from there; "
+        "default: where that is cheaper",
+    )
 
     _are_in_the_window = field_validator("min_days")(at_most_days)
 

@@ -33,7 +33,9 @@ _TREE_POINT_S, _TREE_AXIS_FACTOR = 0.2e-6, 1.85
 # Peak bytes of matrix products; tests/worker/pairs/test_product_memory.py checks them. A block is decoded,
 # transposed and divided by lengths while another is held; a file of pairs is sorted while both are held.
 _FILTER, _COPIES_OF_ONE, _COPIES_OF_TWO, _HELD = 6 * 2**20, 4.25, 6.1, 1.25
-_LISTED_PAIR, _FILE_PAIRS = 100, 1 << 22
+_LISTED_PAIR = 100
+FILE_PAIRS = 1 << 22
+"""Most pairs of a file: 96 MiB in memory, about three times that during a sort."""
 # Peak bytes of joins, per item; tests/worker/pairs/test_joins_memory.py checks them.
 _JOIN_LISTING = 4 * 2**20
 _READ_TEXT, _READ_CHARACTER = 24, 7
@@ -42,8 +44,8 @@ _SET, _TOKEN, _DISTINCT_TOKEN = 60, 22, 24
 _TOKEN_SLOT, _FIRST_SLOTS = 24, 2**16
 
 
-class MeasureEvent(Event, frozen=True, kw_only=True, tag="measure"):
-    """Find the near pairs of a block of points.
+class BlockEvent(Event, frozen=True, kw_only=True):
+    """An event about the near pairs of a block of points.
 
     Attributes:
         home: Addresses of Parquet files with `point_id BIGINT` and the feature columns: the block.
@@ -76,6 +78,36 @@ class MeasureEvent(Event, frozen=True, kw_only=True, tag="measure"):
     def __post_init__(self) -> None:
         if self.metric == "haversine" and (len(self.columns) != _ANGLES or self.others or not self.within):
             raise ContractError("haversine takes two columns, latitude and longitude, of one block")
+
+
+class MeasureEvent(BlockEvent, frozen=True, kw_only=True, tag="measure"):
+    """Find the near pairs of a block of points."""
+
+
+class MeasureNewEvent(BlockEvent, frozen=True, kw_only=True, tag="measure_new"):
+    """Find the near pairs of a block of points, of which some are known: those of two kept points.
+
+    The files are those of the `MeasureEvent` with the same fields.
+
+    Attributes:
+        kept_column: A BIGINT column of all blocks that is not 0 for kept points.
+        known: Addresses of Parquet files with the columns of `output`: all near pairs of two kept points the
+            lower of which is in the home block.
+    """
+
+    kept_column: Text
+    known: Texts
+
+    @classmethod
+    def of(cls, plain: BlockEvent, kept_column: str, known: Texts) -> MeasureNewEvent:
+        """Return an event with the fields of a plain one."""
+        fields = {name: getattr(plain, name) for name in BlockEvent.__struct_fields__}
+        return cls(**fields, kept_column=kept_column, known=known)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.halo_column is not None:
+            raise ContractError("a block with kept points has no halo")
 
 
 class MeasuredFile(Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,7 +156,7 @@ def product_memory_mb(point_count: int, dimensions: int, pairs: int, *, has_othe
     block = 8 * dimensions * point_count
     blocks, copies = (2, _COPIES_OF_TWO) if has_others else (1, _COPIES_OF_ONE)
     reading = _FILTER + copies * block
-    listing = _HELD * blocks * block + _LISTED_PAIR * min(pairs, _FILE_PAIRS)
+    listing = _HELD * blocks * block + _LISTED_PAIR * min(pairs, FILE_PAIRS)
     return mib(PROCESS + max(reading, listing))
 
 

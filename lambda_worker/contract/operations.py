@@ -47,6 +47,7 @@ class Operation:
 _ROWS = (
     Operation(clusters.ClusterEvent, clusters.ClusterReply, "clusterers.whole_day.day:cluster_day"),
     Operation(candidates.MeasureEvent, candidates.MeasureReply, "pairs.blocks:measure_blocks"),
+    Operation(candidates.MeasureNewEvent, candidates.MeasureReply, "pairs.blocks:measure_new"),
     Operation(candidates.JoinEvent, candidates.JoinReply, "pairs.joins:join_points"),
     Operation(candidates.CertifyEvent, candidates.CertifyReply, "pairs.certificate:certify"),
     Operation(forests.DegreesEvent, TableReply, "graph.degrees:add_degrees"),

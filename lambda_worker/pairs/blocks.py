@@ -13,15 +13,20 @@ from lambda_worker.metrics.filters import CosineFilter, DistanceFilter, distance
 from lambda_worker.metrics.globe import Globe, Places
 from lambda_worker.metrics.leading import leading_filter
 from lambda_worker.metrics.listed import build_metric, compares_directions, directions, fastest_layout
-from lambda_worker.pairs.grid import search_grid
+from lambda_worker.pairs.grid import MOST_DIMENSIONS, search_grid
+from lambda_worker.pairs.known import KnownPairs
 from lambda_worker.pairs.pairs import PairFiles
 from lambda_worker.pairs.product import Product
 from lambda_worker.pairs.tree import measure_tree
 from lambda_worker.tables.points import Points, join_points, read_block, read_halo_block
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lambda_worker.arrays import Floats, Ints
     from lambda_worker.contract import MeasureEvent
+    from lambda_worker.contract.candidates import BlockEvent, MeasureNewEvent
+    from lambda_worker.metrics.listed import Nearness
     from lambda_worker.pairs.product import PairFilter
 
 _MOST_TREE_DIMENSIONS = 32  # with more dimensions, a box reaches nearly everything
@@ -35,8 +40,12 @@ def measure_blocks(event: MeasureEvent) -> MeasureReply:
     Raises:
         ContractError: The event or an input file is not of the contract, or there are too many pairs.
     """
+    return _compare_all(event)
+
+
+def _compare_all(event: BlockEvent) -> MeasureReply:
     blocks = list(read_halo_block(event.home, event.columns, event.halo_column))
-    if event.within and not event.others and not compares_directions(event.metric):
+    if _suits_grid(event):
         reply = _measure_on_grid(event, *blocks)
         if reply is not None:
             return reply
@@ -47,7 +56,11 @@ def measure_blocks(event: MeasureEvent) -> MeasureReply:
         return _measure(event, blocks)
 
 
-def _measure_on_grid(event: MeasureEvent, home: Points, halo: Points) -> MeasureReply | None:
+def _suits_grid(event: BlockEvent) -> bool:
+    return event.within and not event.others and not compares_directions(event.metric)
+
+
+def _measure_on_grid(event: BlockEvent, home: Points, halo: Points) -> MeasureReply | None:
     search = search_grid(home, halo, event.metric, event.threshold)
     if search is None:
         return None
@@ -60,13 +73,14 @@ def _measure_on_grid(event: MeasureEvent, home: Points, halo: Points) -> Measure
     return MeasureReply(ok=True, tested=search.tested, **files.fields())
 
 
-def _measure(event: MeasureEvent, blocks: list[Points]) -> MeasureReply:
+def _measure(event: BlockEvent, blocks: list[Points]) -> MeasureReply:
     """Measure home and halo; the list is emptied, so that they are freed once they are directions."""
     metric = build_metric(event.metric, event.threshold)
-    prepare = _directions if metric.metric.of_directions else _as_they_are
+    prepare = _preparation(metric)
     halo, home = prepare(blocks.pop()), prepare(blocks.pop())
     files = PairFiles(event.output, event.max_pairs)
-    product = Product(metric, _choose_filter(event, home), files)
+    pairs = len(home) * event.point_count - len(home) ** 2 // 2
+    product = Product(metric, _choose_filter(event, home, pairs), files)
     points = len(home) + len(halo)
     _search(product, home, halo, within=event.within)
     del halo
@@ -82,7 +96,51 @@ def _measure(event: MeasureEvent, blocks: list[Points]) -> MeasureReply:
     return MeasureReply(ok=True, tested=product.tested, **files.fields())
 
 
-def _measure_places(event: MeasureEvent, home: Points, halo: Points) -> MeasureReply:
+def measure_new(event: MeasureNewEvent) -> MeasureReply:
+    """Write the near pairs of an event whose pairs of two kept points are known, as `measure_blocks` would.
+
+    Raises:
+        ContractError: As in `measure_blocks`, or a known pair is not of the home block.
+    """
+    with threadpool_limits(limits=1, user_api="blas"):
+        reply = _measure_new(event)
+    return _compare_all(event) if reply is None else reply
+
+
+def _measure_new(event: MeasureNewEvent) -> MeasureReply | None:
+    """Return None if the order in which pairs are found decides on the files: of a grid, or several files."""
+    metric = build_metric(event.metric, event.threshold)
+    prepare = _preparation(metric)
+
+    def read(addresses: tuple[str, ...]) -> tuple[Points, Points]:
+        new, kept = read_halo_block(addresses, event.columns, event.kept_column)
+        return prepare(new), prepare(kept)
+
+    new, kept = read(event.home)
+    if _suits_grid(event) and len(new.values) <= MOST_DIMENSIONS:
+        return None
+    known = KnownPairs.read(event.known, kept.ids)
+    files = PairFiles(event.output, event.max_pairs)
+    chooses = _choose_filter(event, max(new, kept, key=len), len(new) * event.point_count)
+    product = Product(metric, chooses, files)
+    points = len(new) + len(kept)
+    if event.within:
+        _search(product, new, kept, within=True)
+        known.add_to(files, kept.ids)
+    for addresses in event.others:
+        others, kept_others = read(addresses)
+        for one, other in ((new, others), (new, kept_others), (kept, others)):
+            _search(product, one, other, within=False)
+        known.add_to(files, kept_others.ids)
+        points += len(others) + len(kept_others)
+    _check_count(event, points)
+    files.close()
+    if len(files.files) > 1:
+        return None
+    return MeasureReply(ok=True, tested=product.tested, **files.fields())
+
+
+def _measure_places(event: BlockEvent, home: Points, halo: Points) -> MeasureReply:
     """Without the kernel: boxes and products find short chords, then great circles decide."""
     places = join_points(home, halo)
     _check_count(event, len(places))
@@ -123,16 +181,19 @@ def _search(product: Product, home: Points, others: Points, *, within: bool) -> 
     product.between(home, others)
 
 
-def _choose_filter(event: MeasureEvent, home: Points) -> PairFilter:
+def _choose_filter(event: BlockEvent, home: Points, pairs: int) -> PairFilter:
     if not compares_directions(event.metric):
         return distance_filter(event.metric, event.threshold, len(home.values))
-    pairs = len(home) * event.point_count - len(home) ** 2 // 2
     return leading_filter(event.threshold, home.values, pairs) or CosineFilter(event.threshold)
 
 
-def _check_count(event: MeasureEvent, points: int) -> None:
+def _check_count(event: BlockEvent, points: int) -> None:
     if points != event.point_count:
         raise InputError(f"the event promises {event.point_count} points, the files hold {points}")
+
+
+def _preparation(metric: Nearness) -> Callable[[Points], Points]:
+    return _directions if metric.metric.of_directions else _as_they_are
 
 
 def _directions(points: Points) -> Points:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lambda_worker.contract import MeasuredFile, PairLimitError
+from lambda_worker.contract.candidates import FILE_PAIRS
 from lambda_worker.tables.writing import WEIGHTED_PAIRS, write_columns
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from lambda_worker.arrays import Floats, Indices, Ints, Pairs
 
 
-FILE_PAIRS = 1 << 22  # 96 MiB of pairs in memory, about three times that during a sort
 _SMALL_ID = 1 << 31
 
 

@@ -46,6 +46,8 @@ STRUCTURE = {
     "days_back": (0, 1),
     "events": ("born", "died"),
     "formats": 2,
+    "has_kept": True,
+    "has_blocks": True,
     "min_is_share": True,
     "max_is_share": False,
 }

@@ -16,6 +16,7 @@ from cluster_assets.backends.statements import bind
 from cluster_assets.domain.tables import points_contract
 from cluster_assets.spec.distance import BlocksBlocking
 from cluster_assets.spec.metrics import metric_of
+from cluster_assets.stages.candidates.kept import KEPT_PAIRS, kept_pairs_by_block
 from cluster_assets.stages.candidates.metrics.blocks import (
     cut_space,
     reach_of,
@@ -29,6 +30,7 @@ from cluster_assets.stages.candidates.metrics.embeddings import (
     cut_ids,
     range_blocks,
     share_work,
+    statement_ranges,
 )
 from cluster_assets.stages.candidates.planner import MOST_JOIN_DIMENSIONS, most_grid_points
 
@@ -39,8 +41,10 @@ if TYPE_CHECKING:
 
     from cluster_assets.backends.ports import FileRelation, Relation, Statement, WrittenFile
     from cluster_assets.domain.tables import TableContract
+    from cluster_assets.stages.candidates.kept import Kept
     from cluster_assets.stages.candidates.metrics import Comparison
     from cluster_assets.stages.candidates.metrics.blocks import Cuts
+    from cluster_assets.stages.candidates.metrics.embeddings import Ranges
     from cluster_assets.stages.day.job import DayJob
     from cluster_assets.stages.day.sql import WrittenTable
     from cluster_assets.stages.ledger.ledger import Attempt
@@ -73,6 +77,7 @@ class BlockWork:
         others: URIs of the files of further blocks to compare it with.
         within: Whether to measure the pairs inside the block.
         halo_column: Column of `home` that marks points of its halo; None if the block has no halo.
+        known: URIs of the pairs of kept points whose lower id is in the block; None if no points are kept.
     """
 
     name: str
@@ -81,6 +86,7 @@ class BlockWork:
     others: tuple[tuple[str, ...], ...] = ()
     within: bool = True
     halo_column: str | None = None
+    known: tuple[str, ...] | None = None
 
 
 class BlockFiles:
@@ -113,10 +119,15 @@ class BlockFiles:
         row = self._fetch(bounds_of(self._comparison))[0]
         return Bounds(*(int(str(row[name] or 0)) for name in ("points", "last_id", "dimensions")))
 
-    def write(self, bounds: Bounds) -> tuple[BlockWork, ...]:
-        """Write blocks of space, or ranges of ids if cutting the space does not separate the points."""
+    def write(self, bounds: Bounds, kept: Kept | None = None) -> tuple[BlockWork, ...]:
+        """Write blocks of space, or ranges of ids if cutting the space does not separate the points.
+
+        Args:
+            bounds: Of all points.
+            kept: Points whose pairs are known, if ranges of ids are written.
+        """
         cuts = self._cut(bounds)
-        return tuple(self._write_ranges(bounds) if cuts is None else self._write_space(cuts))
+        return tuple(self._write_ranges(bounds, kept) if cuts is None else self._write_space(cuts))
 
     def write_sample(self, bounds: Bounds, wanted: int) -> BlockWork:
         """Write every k-th point as one block of about the wanted size."""
@@ -165,33 +176,46 @@ class BlockFiles:
             files = by_block[block]
             yield BlockWork(_name(block), _rows(files), _uris(files), halo_column="is_halo")
 
-    def _write_ranges(self, bounds: Bounds) -> Iterator[BlockWork]:
+    def _write_ranges(self, bounds: Bounds, kept: Kept | None) -> Iterator[BlockWork]:
         wanted = self._wanted(RANGE_POINTS)
         ranges = cut_ids(bounds.last_id, bounds.points, bounds.dimensions, wanted)
-        contract, statements = range_blocks(self._comparison, ranges)
+        contract, statements = range_blocks(self._comparison, ranges, has_kept=kept is not None)
+        read = {**self._known(), **({} if kept is None else kept.relations)}
         written: list[WrittenFile] = []
         for number, statement in enumerate(statements):
-            written += self._unload(statement, self._known(), contract, f"blocks_{number}").files
+            written += self._unload(statement, read, contract, f"blocks_{number}").files
         by_block = self._by_block(written)
+        known = None if kept is None else self._write_known(ranges, kept)
         for number, work in enumerate(share_work(ranges, bounds.dimensions)):
             others = tuple(by_block[other] for other in work.others if other in by_block)
             if work.block in by_block and (work.within or others):
                 home = by_block[work.block]
                 rows = _rows(home) + sum(map(_rows, others))
                 yield BlockWork(
-                    _name(work.block, number), rows, _uris(home), tuple(map(_uris, others)), work.within
+                    _name(work.block, number),
+                    rows,
+                    _uris(home),
+                    tuple(map(_uris, others)),
+                    work.within,
+                    known=None if known is None else _uris(known.get(work.block, ())),
                 )
+
+    def _write_known(self, ranges: Ranges, kept: Kept) -> Mapping[int, Files]:
+        """Write the pairs of kept points, by the block of the lower id."""
+        written: list[WrittenFile] = []
+        for number, values in enumerate(statement_ranges(ranges)):
+            pairs = kept_pairs_by_block(values)
+            written += self._unload(pairs, kept.relations, KEPT_PAIRS, f"kept_{number}").files
+        return _files_by_block(written)
 
     def _known(self) -> dict[str, Relation]:
         return {"points": self._points}
 
     def _by_block(self, written: Sequence[WrittenFile]) -> Mapping[int, Files]:
-        found: dict[int, list[WrittenFile]] = defaultdict(list)
-        for file in written:
-            found[int(file.partition or 0)].append(file)
-            self.rows += file.rows
+        found = _files_by_block(written)
+        self.rows += sum(file.rows for file in written)
         self.blocks += len(found)
-        return {block: tuple(files) for block, files in found.items()}
+        return found
 
     def _fetch(self, statement: Statement) -> tuple[Mapping[str, object], ...]:
         return self._job.sql.fetch(statement, self._known())
@@ -217,6 +241,13 @@ def sampled_places(fetch: Fetch, names: tuple[str, ...], every: int) -> NDArray[
     rows = [(row["point_id"], *(row[name] for name in names)) for row in fetch(statement)]
     table = np.array(rows, dtype=np.float64).reshape(-1, 1 + len(names))
     return table[np.argsort(table[:, 0]), 1:]  # sorted, so that the cuts do not depend on row order
+
+
+def _files_by_block(written: Sequence[WrittenFile]) -> Mapping[int, Files]:
+    found: dict[int, list[WrittenFile]] = defaultdict(list)
+    for file in written:
+        found[int(file.partition or 0)].append(file)
+    return {block: tuple(files) for block, files in found.items()}
 
 
 def _uris(files: Files) -> tuple[str, ...]:

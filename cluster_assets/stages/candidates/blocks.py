@@ -8,24 +8,33 @@ from msgspec.structs import replace
 
 from cluster_assets.stages.candidates.block_files import BlockFiles
 from cluster_assets.stages.candidates.joins import Candidates, written_files
+from cluster_assets.stages.candidates.metrics.embeddings import IS_KEPT
 from cluster_assets.stages.worker.invocations import Invocations, too_many_pairs
 from lambda_worker.contract import MeasureEvent, MeasureReply
+from lambda_worker.contract.candidates import MeasureNewEvent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cluster_assets.backends.ports import FileRelation
     from cluster_assets.stages.candidates.block_files import BlockWork, Bounds
+    from cluster_assets.stages.candidates.kept import Kept
     from cluster_assets.stages.candidates.metrics import Comparison
     from cluster_assets.stages.day.job import DayJob
     from cluster_assets.stages.ledger.ledger import Attempt
     from cluster_assets.stages.worker.dispatch import Answer
+    from lambda_worker.contract.candidates import BlockEvent
 
 _ESTIMATED_POINTS = 20_000
 
 
 def measure_blocks(
-    job: DayJob, attempt: Attempt, comparison: Comparison, points: FileRelation, point_count: int
+    job: DayJob,
+    attempt: Attempt,
+    comparison: Comparison,
+    points: FileRelation,
+    point_count: int,
+    kept: Kept | None = None,
 ) -> Candidates:
     """Write all near pairs of points below the attempt's `candidates`.
 
@@ -35,6 +44,7 @@ def measure_blocks(
         comparison: How vectors or embeddings are compared.
         points: The table `points`, or some of its rows.
         point_count: Number of rows; for embeddings an upper bound.
+        kept: Embeddings whose pairs are known.
 
     Returns:
         The files, sorted by URI, each with sorted rows; and the numbers of blocks and invocations.
@@ -58,14 +68,14 @@ def measure_blocks(
     limit = job.spec.limits.max_pairs
     if bounds.points * (bounds.points - 1) // 2 > limit:
         _refuse_too_many(job, worker, comparison, files, bounds)
-    work = files.write(bounds)
+    work = files.write(bounds, kept)
     events = [_event(comparison, item, f"{prefix}/{item.name}", limit) for item in work]
     replies = _measure_all(job, worker, events)
     return _summary(files, replies, bounds.points, worker)
 
 
-def _event(comparison: Comparison, work: BlockWork, output: str | None, max_pairs: int) -> MeasureEvent:
-    return MeasureEvent(
+def _event(comparison: Comparison, work: BlockWork, output: str | None, max_pairs: int) -> BlockEvent:
+    plain = MeasureEvent(
         home=work.home,
         others=work.others,
         within=work.within,
@@ -77,9 +87,10 @@ def _event(comparison: Comparison, work: BlockWork, output: str | None, max_pair
         output=output,
         max_pairs=max_pairs,
     )
+    return plain if work.known is None else MeasureNewEvent.of(plain, IS_KEPT, work.known)
 
 
-def _measure_all(job: DayJob, worker: Invocations, events: Sequence[MeasureEvent]) -> list[MeasureReply]:
+def _measure_all(job: DayJob, worker: Invocations, events: Sequence[BlockEvent]) -> list[MeasureReply]:
     """Run events concurrently and return the replies in their order.
 
     Raises:
@@ -97,7 +108,7 @@ def _measure_all(job: DayJob, worker: Invocations, events: Sequence[MeasureEvent
     return [answer.reply for answer in worker.run(events, _halve, count)]
 
 
-def _halve(event: MeasureEvent) -> tuple[MeasureEvent, MeasureEvent] | None:
+def _halve(event: BlockEvent) -> tuple[BlockEvent, BlockEvent] | None:
     """Split the other blocks into two halves; a single block cannot be split."""
     if len(event.others) + event.within < 2:
         return None

@@ -114,6 +114,11 @@ class SqlJoin:
             self._comparisons = int(row["comparisons"])
         return self._comparisons
 
+    @property
+    def is_countable(self) -> bool:
+        """Whether so few distances are tested that near pairs are counted instead of estimated."""
+        return self.count_comparisons() <= _COUNTABLE_COMPARISONS
+
     def refined(self, refinement: Refinement) -> SqlJoin:
         """Return the same join with transformed pairs; it shares scratch tables and count with this one."""
         join = SqlJoin(self._job, self._attempt, self._plan, self._points, refinement)
@@ -140,7 +145,7 @@ class SqlJoin:
         limit = self._job.spec.limits.max_pairs
         if points * (points - 1) // 2 <= limit or (comparisons := self.count_comparisons()) <= limit:
             return
-        if comparisons <= _COUNTABLE_COMPARISONS:
+        if self.is_countable:
             pairs, about = self._count_pairs(), ""
         else:
             pairs, about = self._estimate_pairs(comparison, comparisons), "about "

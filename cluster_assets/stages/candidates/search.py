@@ -18,6 +18,7 @@ from cluster_assets.stages.candidates import metrics
 from cluster_assets.stages.candidates.block_files import sampled_places
 from cluster_assets.stages.candidates.blocks import measure_blocks
 from cluster_assets.stages.candidates.joins import Candidates, ListJoin, Refinement, SqlJoin, certify_points
+from cluster_assets.stages.candidates.kept import with_kept_pairs
 from cluster_assets.stages.candidates.metrics import density
 from cluster_assets.stages.candidates.metrics.blocks import sample_step
 from cluster_assets.stages.candidates.metrics.refinements import (
@@ -34,7 +35,8 @@ from lambda_worker.contract.candidates import MOST_CELL_AXES, certificate_memory
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cluster_assets.backends.ports import FileRelation, WrittenFile
+    from cluster_assets.backends.ports import FileRelation, Statement, WrittenFile
+    from cluster_assets.stages.candidates.kept import Kept
     from cluster_assets.stages.candidates.metrics import CandidatePlan, Comparison
     from cluster_assets.stages.candidates.metrics.density import SampledCells
     from cluster_assets.stages.candidates.planner import Choice
@@ -115,15 +117,22 @@ class PairSearch:
         joins = {"join": lambda: self._join, "cells": lambda: self._cells, "lsh": lambda: self._hashed}
         return joins[choice.executor]().count_comparisons() if choice.executor in joins else None
 
-    def run(self, choice: Choice) -> Candidates:
+    def run(self, choice: Choice, kept: Kept | None = None) -> Candidates:
         """Find the pairs.
+
+        Args:
+            choice: The executor.
+            kept: Points whose pairs are known, for `join` if its plan has `fresh`, or `blocks` of embeddings.
 
         Raises:
             TooManyPairsError: There would be more than `limits.max_pairs`.
             WorkerError: A block could not be measured; the subclass says why.
         """
-        executors = {"join": self._list, "cells": self._certify, "blocks": self._measure, "lsh": self._hash}
-        return executors[choice.executor]()
+        if choice.executor == "join":
+            return self._list(kept)
+        if choice.executor == "blocks":
+            return self._measure(kept)
+        return self._certify() if choice.executor == "cells" else self._hash()
 
     @cached_property
     def _join(self) -> SqlJoin:
@@ -161,19 +170,31 @@ class PairSearch:
             raise TypeError(f"hashing is asked for by name, not by {blocking.type}")
         return blocking
 
-    def _list(self) -> Candidates:
-        self._join.refuse_too_many(self._comparison, self._count)
+    def _list(self, kept: Kept | None = None) -> Candidates:
+        join = self._join if kept is None else self._join.refined(self._with_kept(kept))
+        # A sample of the points would not be one of the kept pairs.
+        counted = join if self._join.is_countable else self._join
+        counted.refuse_too_many(self._comparison, self._count)
         if self._refinement is None and self._join.count_comparisons() > SHARDED_COMPARISONS:
-            return self._by_region().write()
-        return self._join.write()
+            return self._by_region(kept).write()
+        return join.write()
 
-    def _by_region(self) -> SqlJoin:
+    def _with_kept(self, kept: Kept) -> Refinement:
+        if (fresh := metrics.plan(self._comparison).fresh) is None:
+            raise TypeError(f"there is no join of new {self._comparison.kind}s")
+        return Refinement(lambda _: with_kept_pairs(fresh), kept.relations)
+
+    def _by_region(self, kept: Kept | None) -> SqlJoin:
         """Return the join with one file of pairs per region, so that many invocations can share them."""
+        given = Refinement(lambda pairs: pairs, {}) if kept is None else self._with_kept(kept)
         shards = min(MOST_PARTITIONS, -(-self._join.count_comparisons() // COMPARISONS_A_SHARD))
         names = place_columns(self._comparison)
         sample = self._places(names)
-        by_region = Refinement(lambda pairs: sharded(pairs, names, sample, shards), {}, SHARDED_CANDIDATES)
-        return self._join.refined(by_region)
+
+        def by_region(pairs: Statement) -> Statement:
+            return sharded(given.statement(pairs), names, sample, shards)
+
+        return self._join.refined(Refinement(by_region, given.relations, SHARDED_CANDIDATES))
 
     def _places(self, names: tuple[str, ...]) -> NDArray[np.float64]:
         """Sample the positions of the points; ids need no query."""
@@ -195,19 +216,19 @@ class PairSearch:
         """Whether one worker can hold and certify all points."""
         return is_certified(self._job.spec, self._count)
 
-    def _measure(self) -> Candidates:
+    def _measure(self, kept: Kept | None) -> Candidates:
         if self._comparison.kind in ("text", "set"):
             join = ListJoin(self._job, self._attempt, self._comparison, self._points, self._count)
             return join.run(self._list_instead)
-        return self._measure_blocks(self._attempt, self._points)
+        return self._measure_blocks(self._attempt, self._points, kept)
 
     def _list_instead(self, reason: str) -> Candidates:
         """Find the pairs in SQL after the worker declined."""
         found = self._list()
         return replace(found, numbers={**found.numbers, "executor": "join", "executor_reason": reason})
 
-    def _measure_blocks(self, attempt: Attempt, points: FileRelation) -> Candidates:
-        return measure_blocks(self._job, attempt, self._comparison, points, self._count)
+    def _measure_blocks(self, attempt: Attempt, points: FileRelation, kept: Kept | None = None) -> Candidates:
+        return measure_blocks(self._job, attempt, self._comparison, points, self._count, kept)
 
     def _hash(self) -> Candidates:
         self._hashed.refuse_too_many(self._comparison, self._count)

@@ -18,6 +18,7 @@ from cluster_assets.stages.candidates.planner import (
     may_span,
 )
 from cluster_assets.stages.candidates.plans import plan_search
+from cluster_assets.stages.candidates.reuse import ReusePlanner
 from cluster_assets.stages.candidates.search import PairSearch
 from cluster_assets.stages.day.job import StageOutput, sql_digest
 from cluster_assets.stages.day.stage import Stage, StructureCheck
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from cluster_assets.domain.manifests import Manifest, Metric
     from cluster_assets.spec.pipeline import PipelineSpec
+    from cluster_assets.stages.candidates.reuse import Reuse
     from cluster_assets.stages.day.findings import AuditedTable, Finding
     from cluster_assets.stages.day.job import DayJob
     from cluster_assets.stages.ledger.ledger import Attempt
@@ -37,10 +39,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Foresight:
-    """The executor planned for a day, and its number of distance tests (None: not known in advance)."""
+    """What is planned for a day.
+
+    Attributes:
+        choice: The executor.
+        comparisons: Its number of distance tests; None if it is not known in advance.
+        reuse: Whether pairs of the day before are taken over; None without a window.
+    """
 
     choice: Choice
     comparisons: int | None
+    reuse: Reuse | None = None
 
 
 class CandidatesStage(Stage):
@@ -102,7 +111,9 @@ class CandidatesWork:
             return _output(Candidates((), None, 0, {}), table.rows, nothing)
         with self._search(attempt) as search:
             choice = choose_executor(self.job.spec, table.rows, search.density)
-            return _output(search.run(choice), table.rows, choice)
+            reuse = self._reuse(attempt).choose(choice, search)
+            found = search.run(choice, None if reuse is None else reuse.kept)
+            return _output(found, table.rows, choice, reuse)
 
     def find_faults(
         self, tables: Mapping[str, AuditedTable], metrics: Mapping[str, Metric]
@@ -117,7 +128,8 @@ class CandidatesWork:
         with self._search(attempt) as search:
             rows = self.points.tables["points"].rows
             choice = choose_executor(self.job.spec, rows, search.density)
-            return Foresight(choice, search.count_comparisons(choice))
+            reuse = self._reuse(attempt).choose(choice, search)
+            return Foresight(choice, search.count_comparisons(choice), reuse)
 
     def _needless(self) -> Choice | None:
         """Return the reason if no pairs are needed, else None."""
@@ -130,6 +142,9 @@ class CandidatesWork:
             name = self.job.spec.algorithm.type
             return Choice(IN_WORKER, f"{name} reads the coordinates of {counted(points, 'point')}")
         return None
+
+    def _reuse(self, attempt: Attempt) -> ReusePlanner:
+        return ReusePlanner(self.job, attempt, self.points, recipe_of(self.job.spec))
 
     def _search(self, attempt: Attempt) -> PairSearch:
         points = self.job.ledger.relation(self.points, "points")
@@ -145,14 +160,16 @@ def recipe_of(spec: PipelineSpec) -> Mapping[str, str]:
     """Return the inputs that all days of candidates have."""
     parts = ["distance", "blocking", *(["algorithm"] if may_certify(spec) else [])]
     pairs = {"algorithm": spec.algorithm.type} if may_span(spec) else {}  # which may need none
+    # Weights enter distances, but no point, and are added in this order.
+    mixed = [[name, one.kind, one.weight] for name, one in (spec.features.mixed or {}).items()]
     return {
-        "spec": digest_of(spec.part(*parts) | pairs),
+        "spec": digest_of(spec.part(*parts) | pairs | ({"mixed": mixed} if mixed else {})),
         "sql": sql_digest("candidates"),
         "worker": f"contract {VERSION}",
     }
 
 
-def _output(found: Candidates, points: int, choice: Choice) -> StageOutput:
+def _output(found: Candidates, points: int, choice: Choice, reuse: Reuse | None = None) -> StageOutput:
     tables = {"candidates": (CANDIDATES, found.files)}
     if found.cores is not None:
         tables["cores"] = (CORES, found.cores)
@@ -163,5 +180,6 @@ def _output(found: Candidates, points: int, choice: Choice) -> StageOutput:
         "executor": choice.executor,
         "executor_reason": choice.reason,
         **found.numbers,
+        **({} if reuse is None else reuse.metrics),
     }
     return StageOutput(tables, numbers)

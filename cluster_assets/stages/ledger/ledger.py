@@ -80,6 +80,11 @@ class Ledger:
         self._code_version = _installed_version() if code_version is None else code_version
         self._clock = clock
 
+    @property
+    def code_version(self) -> str:
+        """The version that new manifests record."""
+        return self._code_version
+
     def days(self, stage: str) -> tuple[Day, ...]:
         """Return all published days of a stage, ascending."""
         return self._catalog.days(self.pipeline, stage)

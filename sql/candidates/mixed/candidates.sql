@@ -1,5 +1,6 @@
--- Fills: candidates(point_a, point_b, distance) within a threshold of Gower's distance of several features.
--- Reads: points, ranges, tokens (ranges only if there are numbers, tokens only if sets are keys)
+-- Fills: candidates(point_a, point_b, distance) within a threshold of Gower's distance of several features; with a former
+-- day, only those pairs that are not both kept from it.
+-- Reads: points, ranges, tokens, kept (ranges only if there are numbers, tokens only if sets are keys, kept only with such a day)
 -- Parameters: :threshold, t; :weight0, :weight1, ...; :total, W, the weights added in the order of the YAML;
 -- :side0_0, ... of grid cells, by route and axis; :similarity0, ... of prefixes, by route
 --
@@ -33,29 +34,33 @@
 -- may meet under several tokens or on several routes.
 -- Hot keys: every filter narrows the key, up to three axes; the remaining comparisons are counted first.
 {% import "candidates/mixed/gower.jinja" as gower %}
+{% import "candidates/reuse/halves.jinja" as reuse %}
 WITH placed AS (
-    {{ gower.placed(parts) }}
+    {{ gower.placed(parts, has_kept) }}
 ),
 {% for route in routes %}
 keys{{ route.number }} AS (
-    {{ gower.keys(route) }}
+    {{ gower.keys(route, has_kept) }}
 ),
 steps{{ route.number }} AS (
     {{ gower.steps(route) }}
 ),
 reaching{{ route.number }} AS (
-    {{ gower.reaching('keys' ~ route.number, 'steps' ~ route.number, route, 'point_id') }}
+    {{ gower.reaching('keys' ~ route.number, 'steps' ~ route.number, route, ('point_id', 'is_new') if has_kept else ('point_id',)) }}
 ),
 {% endfor %}
 met AS (
     {% for route in routes %}
-    {{ 'UNION ALL' if loop.index0 }}
+    {% set route_number = loop.index0 %}
+    {% for half in (reuse.new if has_kept else reuse.all) %}
+    {{ 'UNION ALL' if route_number or loop.index0 }}
     SELECT
         CASE WHEN a.point_id < b.point_id THEN a.point_id ELSE b.point_id END AS point_a,
         CASE WHEN a.point_id < b.point_id THEN b.point_id ELSE a.point_id END AS point_b
     FROM reaching{{ route.number }} AS a
     JOIN keys{{ route.number }} AS b ON {{ gower.meet(route) }}
-    WHERE NOT a.same OR a.point_id < b.point_id
+    WHERE (NOT a.same OR a.point_id < b.point_id){{ half }}
+    {% endfor %}
     {% endfor %}
 ),
 pairs AS (

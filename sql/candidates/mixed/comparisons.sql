@@ -4,11 +4,11 @@
 -- An upper bound: a pair may meet under several tokens or on several routes.
 {% import "candidates/mixed/gower.jinja" as gower %}
 WITH placed AS (
-    {{ gower.placed(parts) }}
+    {{ gower.placed(parts, false) }}
 ),
 {% for route in routes %}
 keys{{ route.number }} AS (
-    {{ gower.keys(route) }}
+    {{ gower.keys(route, false) }}
 ),
 sizes{{ route.number }} AS (
     SELECT
@@ -23,7 +23,7 @@ steps{{ route.number }} AS (
     {{ gower.steps(route) }}
 ),
 reaching{{ route.number }} AS (
-    {{ gower.reaching('sizes' ~ route.number, 'steps' ~ route.number, route, 'points') }}
+    {{ gower.reaching('sizes' ~ route.number, 'steps' ~ route.number, route, ('points',)) }}
 ),
 {% endfor %}
 compared AS (

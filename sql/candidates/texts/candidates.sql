@@ -1,6 +1,6 @@
 -- Fills: candidates(point_a, point_b, distance) of texts at most :edits insertions, deletions and substitutions of code
--- points apart.
--- Reads: points, lengths
+-- points apart; with a former day, only of those pairs whose texts are not both kept from it.
+-- Reads: points, lengths, kept (kept only with such a day)
 -- Parameters: :edits, K
 --
 -- Proof that no pair is lost. Let x and y be texts with l = length(x) <= length(y) and distance <= K; then y is longer
@@ -26,12 +26,19 @@
 -- point id plays x.
 -- Hot keys: `lengths` places the cuts where texts differ, and uses more segments if few do not suffice.
 {% import "candidates/texts/segments.jinja" as segments %}
+{% import "candidates/reuse/halves.jinja" as reuse %}
 WITH texts AS (
     SELECT
-        point_id,
-        text,
-        length(text) AS length
+        points.point_id,
+        points.text,
+        length(points.text) AS length
+        {% if has_kept %}
+        , kept.point_id IS NULL AS is_new
+        {% endif %}
     FROM points
+    {% if has_kept %}
+    LEFT JOIN kept ON kept.point_id = points.point_id
+    {% endif %}
 ),
 spans AS (
     {{ segments.spans('lengths', rules, runs) }}
@@ -49,6 +56,7 @@ offered AS (
         spans.tail,
         {{ segments.signature(runs, false) }}
         AS signature
+        {{ ', texts.is_new' if has_kept }}
     FROM texts
     JOIN spans ON spans.length = texts.length
 ),
@@ -61,6 +69,7 @@ asked AS (
         moves.added,
         {{ segments.signature(runs, true) }}
         AS signature
+        {{ ', texts.is_new' if has_kept }}
     FROM spans
     JOIN moves ON moves.pattern = spans.pattern
     JOIN texts ON texts.length = spans.length + moves.added
@@ -68,6 +77,8 @@ asked AS (
         {{ segments.within(runs) }}
 ),
 measured AS (
+    {% for half in (reuse.new if has_kept else reuse.all) %}
+    {{ 'UNION ALL' if loop.index0 }}
     SELECT
         a.point_id AS a_id,
         b.point_id AS b_id,
@@ -77,7 +88,8 @@ measured AS (
         ) AS edits
     FROM offered AS a
     JOIN asked AS b ON b.length = a.length AND b.pattern = a.pattern AND b.signature = a.signature
-    WHERE b.added > 0 OR a.point_id < b.point_id
+    WHERE (b.added > 0 OR a.point_id < b.point_id){{ half }}
+    {% endfor %}
 ),
 near AS (
     SELECT DISTINCT

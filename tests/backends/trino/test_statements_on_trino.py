@@ -116,6 +116,33 @@ def test_another_pipeline_gives_the_same_rows_on_both(
     assert runner.run(DAY, stages)["clusters"].manifest.tables["clusters"].rows > 200
 
 
+@pytest.mark.parametrize(
+    ("features", "metric", "threshold"),
+    [(TEXT, "levenshtein", 2.0), (LISTS, "gower", 0.3), (EMBEDDING, "cosine", 0.1)],
+    ids=["texts", "mixed", "embeddings"],
+)
+def test_windows_that_take_over_pairs_give_the_same_rows_on_both(
+    both: Any,
+    make_runner: Callable[..., Any],
+    tmp_path: Path,
+    features: dict[str, Any],
+    metric: str,
+    threshold: float,
+) -> None:
+    backend, _ = both
+    write_source(tmp_path / "source.parquet", 300)
+    runner = make_runner(
+        backend,
+        raw={"files": str(tmp_path / "source.parquet"), "time_column": "at"},
+        features=features,
+        distance={"metric": metric, "threshold": threshold},
+        window={"days": 2, "reuse": True},
+    )
+    runner.run(DAY, TO_CLUSTERS)
+    candidates = runner.run("2026-01-02", TO_CLUSTERS)["candidates"].manifest
+    assert "of the tests are saved" in str(candidates.metrics["reuse"])
+
+
 def test_days_that_look_back_give_the_same_rows_on_both(
     both: Any, make_runner: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -96,6 +96,8 @@ def _pair_lines(pairs: Pairs | None, limit: int) -> Iterator[tuple[str, str]]:
         return
     yield "points", f"{pairs.points:,} (counted on {pairs.basis})"
     yield "executor", f"{pairs.executor}: {pairs.reason}"
+    if pairs.reuse:
+        yield "reuse", pairs.reuse
     if pairs.comparisons is None:
         yield "pairs", "known once the blocks are cut"
         return

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from cluster_assets.backends.ports import Statement
     from cluster_assets.stages.candidates.metrics.plans import Comparison
 
+IS_KEPT = "is_kept"
+"""Column of `blocks` that marks points kept from a former day."""
 RANGE_POINTS = 16_384
 """Default number of points per range: some seconds of work for two."""
 
@@ -93,23 +95,41 @@ def share_work(ranges: Ranges, dimensions: int) -> tuple[RangeWork, ...]:
     return tuple(work)
 
 
-def range_blocks(comparison: Comparison, ranges: Ranges) -> tuple[TableContract, tuple[Statement, ...]]:
-    """Return the contract of the scratch table `blocks` and the statements that fill it from `points`."""
+def range_blocks(
+    comparison: Comparison, ranges: Ranges, *, has_kept: bool = False
+) -> tuple[TableContract, tuple[Statement, ...]]:
+    """Return the contract of the scratch table `blocks` and the statements that fill it from `points`.
+
+    Args:
+        comparison: How points are compared.
+        ranges: The ranges of ids.
+        has_kept: Whether `is_kept` marks the points of the table `kept`, which the statements then read too.
+    """
     names = tuple(column.name for column in comparison.columns)
     types = tuple(column.type for column in comparison.columns)
     contract = TableContract(
         "blocks",
-        (Column("point_id", "bigint"), *comparison.columns, Column("block", "bigint")),
+        (
+            Column("point_id", "bigint"),
+            *comparison.columns,
+            *((Column(IS_KEPT, "bigint"),) if has_kept else ()),
+            Column("block", "bigint"),
+        ),
         sort_by=(),
         partitioned_by="block",
     )
-    span = MOST_PARTITIONS * ranges.size
+    structure = {"columns": names, "types": types, "has_kept": has_kept}
     statements = tuple(
-        bind(
-            "candidates/blocks/ranges.sql",
-            structure={"columns": names, "types": types},
-            values={"size": ranges.size, "first": first, "last": first + span - 1},
-        )
-        for first in range(0, ranges.size * ranges.count, span)
+        bind("candidates/blocks/ranges.sql", structure=structure, values=values)
+        for values in statement_ranges(ranges)
     )
     return contract, statements
+
+
+def statement_ranges(ranges: Ranges) -> tuple[dict[str, int], ...]:
+    """Return the parameters of statements that each fill a table of as many blocks as an engine can write."""
+    span = MOST_PARTITIONS * ranges.size
+    return tuple(
+        {"size": ranges.size, "first": first, "last": first + span - 1}
+        for first in range(0, ranges.size * ranges.count, span)
+    )

@@ -16,8 +16,9 @@ from cluster_assets.stages.candidates.metrics.grids import RELATIVE_SLACK, half_
 from cluster_assets.stages.candidates.metrics.plans import CandidatePlan, ScratchStep
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from cluster_assets.backends.ports import Statement
     from cluster_assets.spec.pipeline import MixedKind
     from cluster_assets.stages.candidates.metrics.plans import Comparison
 
@@ -109,9 +110,14 @@ def plan(comparison: Comparison) -> CandidatePlan:
     values = {"threshold": comparison.threshold, "total": _total(parts), **weights}
     return CandidatePlan(
         scratch=(*_ranges(parts), *_tokens(parts, routes)),
-        candidates=bind("candidates/mixed/candidates.sql", structure=structure, values={**keys, **values}),
+        candidates=_candidates({**structure, "has_kept": False}, {**keys, **values}),
+        fresh=_candidates({**structure, "has_kept": True}, {**keys, **values}),
         comparisons=bind("candidates/mixed/comparisons.sql", structure=structure, values=keys),
     )
+
+
+def _candidates(structure: Mapping[str, object], values: Mapping[str, float]) -> Statement:
+    return bind("candidates/mixed/candidates.sql", structure=structure, values=values)
 
 
 def features_of(comparison: Comparison) -> tuple[Feature, ...]:
@@ -136,11 +142,12 @@ def _ranges(parts: Sequence[Feature]) -> tuple[ScratchStep, ...]:
     names = tuple(part.name for part in parts if part.kind == "number")
     columns = {f"{what}{k}": "double" for k in range(len(names)) for what in ("low", "width")}
     contract = scratch_table("ranges", columns)
-    return (
-        (ScratchStep(contract, bind("candidates/mixed/ranges.sql", structure={"numbers": names})),)
-        if names
-        else ()
-    )
+    return (ScratchStep(contract, ranges_of(names)),) if names else ()
+
+
+def ranges_of(numbers: Sequence[str]) -> Statement:
+    """Return the statement that reads `points` and gives the least value and the range of each number."""
+    return bind("candidates/mixed/ranges.sql", structure={"numbers": tuple(numbers)})
 
 
 def _tokens(parts: Sequence[Feature], routes: Sequence[Route]) -> tuple[ScratchStep, ...]:

@@ -20,8 +20,9 @@ from cluster_assets.domain.tables import scratch_table
 from cluster_assets.stages.candidates.metrics.plans import CandidatePlan, ScratchStep
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from cluster_assets.backends.ports import Statement
     from cluster_assets.stages.candidates.metrics.plans import Comparison
 
 
@@ -121,9 +122,15 @@ def plan(comparison: Comparison) -> CandidatePlan:
     lengths = bind("candidates/texts/lengths.sql", structure=structure, values={**values, **many})
     return CandidatePlan(
         scratch=(ScratchStep(LENGTHS, lengths),),
-        candidates=bind("candidates/texts/candidates.sql", structure=structure, values=values),
+        candidates=_candidates(structure, values, has_kept=False),
+        fresh=_candidates(structure, values, has_kept=True),
         comparisons=bind("candidates/texts/comparisons.sql"),
     )
+
+
+def _candidates(structure: Mapping[str, object], values: Mapping[str, int], *, has_kept: bool) -> Statement:
+    structure = {**structure, "has_kept": has_kept}
+    return bind("candidates/texts/candidates.sql", structure=structure, values=values)
 
 
 def _rules(edits: int) -> tuple[Rule, ...]:

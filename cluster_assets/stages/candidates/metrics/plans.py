@@ -67,6 +67,8 @@ class CandidatePlan:
         candidates: Reads `points` and the scratch tables; fills `CANDIDATES`.
         comparisons: Reads the same tables and returns one row, `comparisons`: the number of pairs that the
             join will compare, exact for grids and an upper bound for sets, found without the join.
+        fresh: As `candidates`, but without pairs of two points of the table `kept`, which it reads too. None
+            if there is no such statement.
         cores: None if `candidates` are all near pairs. Otherwise they are a certificate, near pairs that
             suffice to give the same clusters, and this statement fills `CORES` with the core points.
     """
@@ -74,6 +76,7 @@ class CandidatePlan:
     scratch: tuple[ScratchStep, ...]
     candidates: Statement
     comparisons: Statement
+    fresh: Statement | None = None
     cores: Statement | None = None
 
 

@@ -18,7 +18,6 @@ from cluster_assets.stages.candidates.planner import (
     may_span,
 )
 from cluster_assets.stages.candidates.plans import plan_search
-from cluster_assets.stages.candidates.search import PairSearch
 from cluster_assets.stages.day.job import StageOutput, sql_digest
 from cluster_assets.stages.day.stage import Stage, StructureCheck
 from cluster_assets.stages.day.structure import check_candidates
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from cluster_assets.domain.manifests import Manifest, Metric
     from cluster_assets.spec.pipeline import PipelineSpec
+    from cluster_assets.stages.candidates.search import PairSearch
     from cluster_assets.stages.day.findings import AuditedTable, Finding
     from cluster_assets.stages.day.job import DayJob
     from cluster_assets.stages.ledger.ledger import Attempt
@@ -132,6 +132,9 @@ class CandidatesWork:
         return None
 
     def _search(self, attempt: Attempt) -> PairSearch:
+        # Imported here, so that a day that is up to date does not load numpy.
+        from cluster_assets.stages.candidates.search import PairSearch
+
         points = self.job.ledger.relation(self.points, "points")
         return PairSearch(self.job, attempt, points, self.points.tables["points"].rows)
 

@@ -6,13 +6,8 @@ import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from threadpoolctl import threadpool_limits
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from numpy.typing import NDArray
 
 _BICLUSTERS = ("SpectralBiclustering", "SpectralCoclustering")
 # Parameters that require a minimum number of rows.
@@ -59,6 +54,10 @@ def try_out(kind: type[Any], params: Mapping[str, Any], metric: str | None) -> N
     rows = _ROWS + sum(counts)
     if rows > _MOST_ROWS or any(isinstance(value, list | dict) for value in params.values()):
         return
+    # Imported here, because few pipelines name a class and numpy takes longer than the rest of a YAML.
+    import numpy as np
+    from threadpoolctl import threadpool_limits
+
     points = np.random.default_rng(0).normal(size=(max(rows, _ROWS), 2))
     has_metric = "metric" in kind().get_params()
     options = {**({"metric": metric or "precomputed"} if has_metric else {}), **params}
@@ -67,13 +66,8 @@ def try_out(kind: type[Any], params: Mapping[str, Any], metric: str | None) -> N
         with threadpool_limits(limits=1), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             is_measured = options.get("metric") == "precomputed"
-            kind(**options).fit_predict(_distances(points) if is_measured else points)
+            distances = np.linalg.norm(points[:, None] - points[None], axis=2)
+            kind(**options).fit_predict(distances if is_measured else points)
     except _REFUSALS as error:
         text = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{kind.__name__} does not work with these parameters: {text}") from error
-
-
-def _distances(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the distances of all pairs."""
-    between: NDArray[np.float64] = np.linalg.norm(points[:, None] - points[None], axis=2)
-    return between

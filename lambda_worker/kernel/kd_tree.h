@@ -83,7 +83,7 @@ static inline double from_cosine(double product)
     return 1.0 - clipped;
 }
 
-/* Reduced distances from row i to the rows from..to-1, to - from <= LEAF. */
+/* Reduced distances from row i to the rows from..to-1. */
 static inline void measure_leaf(const Tree *t, int64_t i, int64_t from, int64_t to, double *reduced)
 {
     int64_t count = to - from;

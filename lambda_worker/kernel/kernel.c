@@ -13,4 +13,4 @@
 #include "density_tree.c"
 #include "centres.c"
 
-int64_t kernel_version(void) { return 8; }
+int64_t kernel_version(void) { return 9; }

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lambda_worker.arrays import Bools, Floats, Indices, Ints, Ints32
 
 
-VERSION = 8
+VERSION = 9
 """Version of the functions and their arguments; `kernel.c` has the same number."""
 
 _COUNT = ctypes.c_int64
@@ -45,6 +45,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "list_pairs": (_COUNT, ctypes.c_void_p, _IDS, _COUNT, _IDS, _IDS, _VALUES),
     "count_tests": (_COUNT, ctypes.c_void_p),
     "measure_pairs": (None, _COUNT, _COUNT, _AXES, _IDS, _AXES, _IDS, _IDS, _COUNT, _VALUES),
+    "measure_rows": (None, _COUNT, _COUNT, _COUNT, _VALUES, _COUNT, _COUNT, _VALUES),
     "find_cores": (None, ctypes.c_void_p, _IDS, _COUNT, _FLAGS),
     "join_cells": (_COUNT, ctypes.c_void_p, _SETS, _IDS, _IDS),
     "mark_texts": (None, ctypes.c_void_p),
@@ -167,6 +168,17 @@ class Kernel:
         steps = np.array([*left.strides, *right.strides]) // left.itemsize
         self.call.measure_pairs(metric, len(left), left, rows, right, columns, steps, len(rows), reduced)
         return reduced
+
+    def measure_rows(self, metric: int, values: Floats, first: int, distances: Floats) -> None:
+        """Write the distances of points to all points.
+
+        Args:
+            metric: As `kd_tree.h` numbers it.
+            values: Shape (dimensions, points).
+            first: The first of the points.
+            distances: Shape (rows, points), where to write those of the points from `first` on.
+        """
+        self.call.measure_rows(metric, *values.shape, values, first, len(distances), distances)
 
     def add_fixed(self, totals: Ints, labels: Indices, numbers: Floats, weights: Ints) -> None:
         """Add weighted numbers below 1 in fixed point.

@@ -1,4 +1,4 @@
-/* Reduced distances of listed pairs of two sets of points. */
+/* Reduced distances of listed pairs of two sets of points, and distances of points to all points. */
 #include "kd_tree.h"
 
 enum { ABREAST = 8 };  /* pairs at a time: an addition waits for the one before, so one sum alone would be slow */
@@ -39,5 +39,24 @@ void measure_pairs(int64_t metric, int64_t dimensions, const double *left, const
         else
             fold_abreast(COSINE, dimensions, x, x_axis, y, y_axis, sums);
         memcpy(reduced + from, sums, (size_t)count * sizeof *sums);
+    }
+}
+
+enum { STRIP = 256 };  /* columns at a time, which stay in the nearest cache through all dimensions */
+
+/* distances[r * points + j]: of the points from + r and j, for r < rows; `values` has shape (dimensions, points). */
+void measure_rows(int64_t metric, int64_t dimensions, int64_t points, const double *values, int64_t from, int64_t rows,
+                  double *distances)
+{
+    Tree t = {.points = points, .dimensions = dimensions, .metric = metric, .values = values};
+    for (int64_t start = 0; start < points; start += STRIP) {
+        int64_t end = points - start < STRIP ? points : start + STRIP;
+        for (int64_t r = 0; r < rows; r++) {
+            double *found = distances + r * points + start;
+            measure_leaf(&t, from + r, start, end, found);
+            if (metric == EUCLIDEAN)
+                for (int64_t j = 0; j < end - start; j++)
+                    found[j] = sqrt(found[j]);
+        }
     }
 }

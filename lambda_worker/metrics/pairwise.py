@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lambda_worker.contract import ContractError
+from lambda_worker.kernel import loaded
+from lambda_worker.kernel.kd_tree import NUMBERS
 from lambda_worker.metrics.edits import levenshtein_matrix
 from lambda_worker.metrics.globe import Places
 from lambda_worker.metrics.listed import METRICS, directions
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from lambda_worker.arrays import Floats
-    from lambda_worker.metrics.listed import Metric
     from lambda_worker.tables.features import Codes, Features
 
 
@@ -68,12 +69,16 @@ def _blocks(matrix: Floats) -> Iterator[tuple[slice, Floats]]:
         yield part, matrix[part]
 
 
-def _of_vectors(features: Features, metric: Metric) -> Floats:
-    columns = np.ascontiguousarray(features.vectors.T)
+def _of_vectors(features: Features, name: str) -> Floats:
+    columns, metric = np.ascontiguousarray(features.vectors.T), METRICS[name]
     if metric.of_directions:
         columns = directions(Points(np.arange(len(features)), columns)).values
-    matrix = np.zeros((len(features), len(features)))
+    matrix = np.empty((len(features), len(features)))
+    kernel = loaded()
     for rows, block in _blocks(matrix):
+        if kernel:
+            kernel.measure_rows(NUMBERS[name], columns, rows.start, block)
+            continue
         metric.reduce(((values[rows, np.newaxis], values) for values in columns), block)
         block[:] = metric.restore(block)
     return matrix
@@ -112,7 +117,7 @@ def _common_tokens(sets: Codes) -> Iterator[Floats]:
 
 
 _MEASURES: dict[tuple[str, str], Callable[[Features], Floats]] = {
-    **{("vector", name): partial(_of_vectors, metric=metric) for name, metric in METRICS.items()},
+    **{("vector", name): partial(_of_vectors, name=name) for name in METRICS},
     **{("set", name): partial(_of_sets, distance=distance) for name, distance in SET_DISTANCES.items()},
     ("geo", "haversine"): _haversine,
     ("text", "levenshtein"): lambda features: levenshtein_matrix(features.codes),

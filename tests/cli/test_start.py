@@ -61,3 +61,15 @@ def test_help_and_refusals_import_no_dagster(tmp_path: Path) -> None:
     assert done.stderr.count("did you mean 'entity'") == 3, done.stderr
     codes = json.loads(done.stdout.splitlines()[-1])
     assert codes == [*(0 for _ in ACCEPTED), *(2 for _ in MISUSED), *(1 for _ in REFUSED)]
+
+
+def test_a_day_that_is_up_to_date_loads_no_numpy() -> None:
+    """It takes a quarter of a second, and only the computation of a day needs it."""
+    program = (
+        "import sys\n"
+        "from cluster_assets.assets import daily\n"
+        "from cluster_assets.stages.sequence import STAGES\n"
+        "assert STAGES and daily\n"
+        "sys.exit('numpy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from jinja2 import Environment, meta
 
 from cluster_assets import stages
 from cluster_assets.backends.statements import SQL_ROOT, texts_of
@@ -36,7 +37,9 @@ def test_the_texts_of_a_stage_hold_everything_that_they_include(stage: str) -> N
         path.relative_to(SQL_ROOT).as_posix() for path in (SQL_ROOT / "shared").iterdir()
     }
     for text in texts.values():
-        assert set(re.findall(r"(?:include|import) [\"\']([\w/.]+)", text)) <= texts.keys()
+        assert {
+            name for name in meta.find_referenced_templates(Environment(autoescape=True).parse(text)) if name
+        } <= texts.keys()
 
 
 def test_two_stages_share_a_part_and_no_stage_depends_on_the_report() -> None:

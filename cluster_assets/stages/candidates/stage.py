@@ -19,7 +19,6 @@ from cluster_assets.stages.candidates.planner import (
 )
 from cluster_assets.stages.candidates.plans import plan_search
 from cluster_assets.stages.candidates.reuse import ReusePlanner
-from cluster_assets.stages.candidates.search import PairSearch
 from cluster_assets.stages.day.job import StageOutput, sql_digest
 from cluster_assets.stages.day.stage import Stage, StructureCheck
 from cluster_assets.stages.day.structure import check_candidates
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from cluster_assets.domain.manifests import Manifest, Metric
     from cluster_assets.spec.pipeline import PipelineSpec
     from cluster_assets.stages.candidates.reuse import Reuse
+    from cluster_assets.stages.candidates.search import PairSearch
     from cluster_assets.stages.day.findings import AuditedTable, Finding
     from cluster_assets.stages.day.job import DayJob
     from cluster_assets.stages.ledger.ledger import Attempt
@@ -147,6 +147,9 @@ class CandidatesWork:
         return ReusePlanner(self.job, attempt, self.points, recipe_of(self.job.spec))
 
     def _search(self, attempt: Attempt) -> PairSearch:
+        # Imported here, so that a day that is up to date does not load numpy.
+        from cluster_assets.stages.candidates.search import PairSearch
+
         points = self.job.ledger.relation(self.points, "points")
         return PairSearch(self.job, attempt, points, self.points.tables["points"].rows)
 

@@ -22,7 +22,6 @@ from cluster_assets.domain.tables import (
 from cluster_assets.stages.candidates.stage import inputs_of as candidates_inputs
 from cluster_assets.stages.clusters.components import ComponentLabels
 from cluster_assets.stages.clusters.forests import ForestLabels
-from cluster_assets.stages.clusters.hdbscan import LevelLabels
 from cluster_assets.stages.clusters.hdbscan_points import label_by_coordinates
 from cluster_assets.stages.clusters.inputs import Labelled, PinnedDay
 from cluster_assets.stages.clusters.kmeans import STARTS, label_by_centres
@@ -197,6 +196,9 @@ class ClustersWork:
             case "hdbscan":
                 if day.reads_points:
                     return label_by_coordinates(day, worker, algorithm)
+                # Imported here, because it loads numpy.
+                from cluster_assets.stages.clusters.hdbscan import LevelLabels
+
                 return LevelLabels(day, worker, algorithm).label()
             case "centres":
                 return label_by_centres(day, worker, algorithm)

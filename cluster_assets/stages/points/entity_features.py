@@ -13,11 +13,10 @@ from cluster_assets.domain.tables import SCALES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cluster_assets.backends.ports import FileRelation, Relation, Statement, WrittenFile
+    from cluster_assets.backends.ports import Relation, Statement, WrittenFile
     from cluster_assets.domain.manifests import Metric
-    from cluster_assets.domain.tables import TableContract
     from cluster_assets.stages.day.job import DayJob
-    from cluster_assets.stages.day.sql import WrittenTable
+    from cluster_assets.stages.day.sql import Fill
     from cluster_assets.stages.ledger.ledger import Attempt
     from cluster_assets.stages.points.kinds import FeaturePlan
     from cluster_assets.stages.points.kinds.plans import ScalePlan, TokenPlan
@@ -37,8 +36,8 @@ class EntityFeatures:
         bytes_scanned: Bytes of the source that were read.
     """
 
-    relation: FileRelation
-    measured: FileRelation
+    relation: Relation
+    measured: Relation
     valid: int
     excluded: int
     scales: tuple[WrittenFile, ...] | None = None
@@ -50,12 +49,21 @@ class FeatureSteps:
     """Runs the statements of a plan up to the points.
 
     Args:
+        fill: Fills a scratch table; what `run` returns is read before the scratch ends. Measured features
+            are files, because expressions of the pipeline run in an engine of their own, and scales are sums
+            in the order of the rows.
         reference: The table `scales` of the reference day; None if the day scales itself.
     """
 
     def __init__(
-        self, job: DayJob, attempt: Attempt, plan: FeaturePlan, reference: Relation | None = None
+        self,
+        job: DayJob,
+        attempt: Attempt,
+        plan: FeaturePlan,
+        fill: Fill,
+        reference: Relation | None = None,
     ) -> None:
+        self._fill = fill
         self._job = job
         self._attempt = attempt
         self._plan = plan
@@ -69,8 +77,10 @@ class FeatureSteps:
             InvalidFeaturesError: No distance is defined for the features of some entities, and the YAML does
                 not allow excluding them.
         """
-        found = self._fill(self._plan.features, {"raw": raw}, self._contract, "measured")
-        entities = found.relation
+        found = self._job.sql.unload(
+            self._plan.features, {"raw": raw}, self._contract, self._attempt.scratch_uri("measured")
+        )
+        entities: Relation = found.relation
         metrics: dict[str, Metric] = {}
         if self._plan.tokens is not None:
             entities = self._limit(self._plan.tokens, entities, metrics)
@@ -96,16 +106,14 @@ class FeatureSteps:
             self._refuse(lost, features.valid, summary, " once scaled")
         return lost
 
-    def _limit(self, tokens: TokenPlan, entities: FileRelation, metrics: dict[str, Metric]) -> FileRelation:
-        frequencies = self._fill(tokens.frequencies, {"features": entities}, FREQUENCIES, "frequencies")
-        relations = {"features": entities, "frequencies": frequencies.relation}
+    def _limit(self, tokens: TokenPlan, entities: Relation, metrics: dict[str, Metric]) -> Relation:
+        frequencies = self._fill(tokens.frequencies, {"features": entities}, FREQUENCIES)
+        relations = {"features": entities, "frequencies": frequencies}
         counted = self._job.sql.fetch(tokens.vocabulary, relations)[0]
         metrics["tokens_kept"], metrics["tokens_dropped"] = int(counted["kept"]), int(counted["dropped"])
-        return self._fill(tokens.limited, relations, self._contract, "limited").relation
+        return self._fill(tokens.limited, relations, self._contract)
 
-    def _scale(
-        self, scale: ScalePlan, entities: FileRelation
-    ) -> tuple[FileRelation, tuple[WrittenFile, ...] | None]:
+    def _scale(self, scale: ScalePlan, entities: Relation) -> tuple[Relation, tuple[WrittenFile, ...] | None]:
         relations: dict[str, Relation] = {"features": entities}
         files = None
         if self._reference is not None:
@@ -113,14 +121,9 @@ class FeatureSteps:
         elif scale.scales is not None:
             own = self._job.sql.unload(scale.scales, relations, SCALES, self._attempt.prefix_uri("scales"))
             relations["scales"], files = own.relation, own.files
-        return self._fill(scale.scaled, relations, self._contract, "scaled").relation, files
+        return self._fill(scale.scaled, relations, self._contract), files
 
-    def _fill(
-        self, statement: Statement, relations: Mapping[str, Relation], table: TableContract, name: str
-    ) -> WrittenTable:
-        return self._job.sql.unload(statement, relations, table, self._attempt.scratch_uri(name))
-
-    def _count(self, statement: Statement, entities: FileRelation) -> dict[str, int]:
+    def _count(self, statement: Statement, entities: Relation) -> dict[str, int]:
         row = self._job.sql.fetch(statement, {"features": entities})[0]
         return {name: int(count) for name, count in row.items()}
 

@@ -111,19 +111,22 @@ class PointsWork:
         plan = features.plan(self.job.spec, self.job.day, schema, self.window.days)
         sql = self.job.sql
         foreseen = sql.engine.scan_bytes(source.relation, features.needed_columns(self.job.spec))
-        steps = FeatureSteps(self.job, attempt, plan, self._reference_scales())
-        found = steps.run(source.relation)
         contract = points_contract(plan.columns)
-        points = sql.unload(plan.points, {"features": found.relation}, contract, attempt.prefix_uri("points"))
-        relations = {"features": found.relation, "points": points.relation}
-        members = sql.unload(plan.members, relations, MEMBERS, attempt.prefix_uri("members"))
-        histograms = sql.unload(
-            plan.histograms, {"features": found.measured}, HISTOGRAMS, attempt.prefix_uri("histograms")
-        )
+        with sql.scratch(attempt.scratch_uri("tables")) as fill:
+            steps = FeatureSteps(self.job, attempt, plan, fill, self._reference_scales())
+            found = steps.run(source.relation)
+            relations = {"features": found.relation}
+            points = sql.unload(plan.points, relations, contract, attempt.prefix_uri("points"))
+            relations["points"] = points.relation
+            members = sql.unload(plan.members, relations, MEMBERS, attempt.prefix_uri("members"))
+            histograms = sql.unload(
+                plan.histograms, {"features": found.measured}, HISTOGRAMS, attempt.prefix_uri("histograms")
+            )
+            lost = steps.lost_in_scaling(found, members.rows)
         metrics: dict[str, Metric] = {
             "rows": self.window.total("rows"),
             "entities": members.rows,
-            "excluded": found.excluded + steps.lost_in_scaling(found, members.rows),
+            "excluded": found.excluded + lost,
             "points": points.rows,
             "bytes_foreseen": foreseen,
             "bytes_scanned": found.bytes_scanned,

@@ -18,11 +18,13 @@ from lambda_worker.graph.union_find import DisjointSets
 from lambda_worker.kernel.library import Kernel
 from lambda_worker.metrics.listed import build_metric
 from lambda_worker.metrics.nearest import Nearest
+from lambda_worker.metrics.pairwise import pairwise
 from lambda_worker.pairs.certificate_cells import certify_cells
 from lambda_worker.pairs.certificate_tree import certify_tree
 from lambda_worker.pairs.grid import search_grid
 from lambda_worker.pairs.sets import SetSearch
 from lambda_worker.pairs.texts import TextSearch
+from lambda_worker.tables.features import Features
 from lambda_worker.tables.lists import Texts, TokenSets
 from lambda_worker.tables.points import Batch, Points, WeightedPoints
 
@@ -64,13 +66,17 @@ def main() -> None:
 
 
 def _measure(chance: np.random.Generator) -> None:
-    """Listed pairs of points in both layouts, in portions that are not full."""
+    """Listed pairs of points in both layouts, in portions that are not full; and all pairs."""
     for pairs in (0, 1, 8, 1_001):
         one = Points(np.arange(50), chance.standard_normal((70, 50)))
         other = Points(np.arange(90), np.asfortranarray(chance.standard_normal((70, 90))))
         rows, columns = chance.integers(0, 50, pairs), chance.integers(0, 90, pairs)
         near = build_metric("cosine", 1.0).measure(one, rows, other, columns)
         sys.stdout.write(f"near {len(near.distance)}\n")
+    for metric in ("euclidean", "manhattan", "chebyshev", "cosine"):
+        for points in (0, 1, 257):
+            features = Features("vector", rows=chance.standard_normal((points, 3)))
+            sys.stdout.write(f"all {pairwise(features, metric).size}\n")
 
 
 def _span(chance: np.random.Generator) -> None:

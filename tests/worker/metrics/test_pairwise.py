@@ -20,6 +20,8 @@ from cluster_assets.domain.tables import CANDIDATES, Column, points_contract
 from cluster_assets.stages.candidates import metrics
 from cluster_assets.stages.candidates.metrics.haversine import EARTH_RADIUS_M
 from lambda_worker.contract import ContractError, InputError
+from lambda_worker.kernel import VARIABLE, loaded
+from lambda_worker.kernel.compiler import find_compiler
 from lambda_worker.metrics.listed import build_metric, directions
 from lambda_worker.metrics.pairwise import pairwise
 from lambda_worker.tables.features import Features, read_points
@@ -134,6 +136,21 @@ def test_distances_are_those_of_scipy_and_scikit_learn() -> None:
     degrees = np.array(places(rng))
     metres = haversine_distances(np.radians(degrees)) * EARTH_RADIUS_M
     assert pairwise(Features("geo", rows=degrees), "haversine") == pytest.approx(metres, rel=1e-9, abs=1e-6)
+
+
+@pytest.mark.skipif(find_compiler() is None, reason="no compiler on this machine: numpy is all there is")
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan", "chebyshev", "cosine"])
+@pytest.mark.parametrize(("points", "dimensions"), [(0, 2), (1, 1), (300, 1), (513, 3), (300, 40)])
+def test_the_kernel_and_numpy_measure_the_same_bits(points: int, dimensions: int, metric: str) -> None:
+    rng = np.random.default_rng(points + dimensions)
+    rows = rng.normal(size=(points, dimensions)) * 10.0 ** rng.integers(-8, 8, (points, 1))
+    found = []
+    for switch in ("on", "off"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(VARIABLE, switch)
+            assert (loaded() is None) == (switch == "off")
+            found.append(pairwise(Features("vector", rows=rows), metric).tobytes())
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("many", [-1, 4, 10**9])

@@ -12,7 +12,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from demo_clusters import CLUSTERS
+from demo_clusters import CLUSTERS, assert_pairs, read_table
 
 from cluster_assets.domain.days import days_between, parse_day
 from cluster_assets.opening import open_backend
@@ -72,7 +72,7 @@ def test_every_day(name: str, step: int, backend: Backend, events: dict[str, pd.
         for stage in TO_CLUSTERS:  # what comes after the clusters has tests of its own
             run_day(stage, DayJob(spec, backend, ledger, day))
         tables = {
-            table: _read(ledger, stage, table, day)
+            table: read_table(ledger, stage, table, day)
             for stage, table in (
                 ("points", "members"),
                 ("candidates", "candidates"),
@@ -86,7 +86,7 @@ def test_every_day(name: str, step: int, backend: Backend, events: dict[str, pd.
         clusters = tables["clusters"].sort_values("entity")
         assert clusters["entity"].tolist() == entities, day
         assert np.array_equal(clusters["cluster"], labels), day
-        _check_pairs(clusters["point_id"].to_numpy(), tables["candidates"], distances, THRESHOLDS[name])
+        assert_pairs(clusters["point_id"].to_numpy(), tables["candidates"], distances, THRESHOLDS[name])
         clustered += int(labels.max() + 1)
     assert clustered > len(chosen), "the real days hold clusters; finding none would prove nothing"
 
@@ -109,7 +109,7 @@ def test_the_whole_way(name: str, backend: Backend, events: dict[str, pd.DataFra
         assert numbers, "a day without clusters would prove nothing"
         sizes = pd.Series(labels).value_counts()[numbers].tolist()
         lineage, profiles = (
-            _read(ledger, stage, stage, day).query("cluster >= 0").sort_values("cluster")
+            read_table(ledger, stage, stage, day).query("cluster >= 0").sort_values("cluster")
             for stage in ("lineage", "profiles")
         )
         for told in (lineage, profiles):
@@ -147,28 +147,6 @@ def _items(features: Features, rows: pd.DataFrame) -> dict[str, Item]:
             if latitude is not None and abs(latitude) <= 90 and abs(longitude) <= 180
         }
     return {entity: Item(vector=tuple(values)) for entity, *values in found}
-
-
-def _read(ledger: Ledger, stage: str, table: str, day: object) -> pd.DataFrame:
-    manifest = ledger.require(stage, day)  # type: ignore[arg-type]
-    uris = list(ledger.uris(manifest, table))
-    if not uris:
-        return pd.DataFrame(columns=[column.name for column in manifest.tables[table].columns])
-    return duckdb.sql(f"SELECT * FROM read_parquet({uris})").df()
-
-
-def _check_pairs(
-    point_of: np.ndarray, candidates: pd.DataFrame, distances: np.ndarray, threshold: float
-) -> None:
-    """The pairs of points are those of their first entities within the threshold, at their distance."""
-    points, first = np.unique(point_of, return_index=True)
-    assert np.array_equal(points, np.arange(len(points)))
-    between = distances[np.ix_(first, first)]
-    a, b = np.nonzero(np.triu(between <= threshold, k=1))
-    found = candidates.sort_values(["point_a", "point_b"])
-    assert np.array_equal(found["point_a"], a)
-    assert np.array_equal(found["point_b"], b)
-    np.testing.assert_allclose(found["distance"].astype(float), between[a, b], rtol=1e-9, atol=1e-6)
 
 
 def test_a_window_of_real_days_puts_more_addresses_into_clusters(

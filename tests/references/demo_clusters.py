@@ -1,13 +1,14 @@
 """The clusters of the demo pipelines by pandas and scikit-learn alone, on entities, not on points.
 
-Each function takes rows of the honeypot data and returns the entities in order, their distance matrix and
-their labels.
+Each function of `CLUSTERS` takes rows of the honeypot data and returns the entities in order, their distance
+matrix and their labels.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import duckdb
 import numpy as np
 import pandas as pd
 from scipy.spatial.distance import cdist
@@ -17,6 +18,9 @@ from sklearn.preprocessing import StandardScaler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from cluster_assets.domain.days import Day
+    from cluster_assets.stages.ledger.ledger import Ledger
 
     Clusters = tuple[list[str], np.ndarray, np.ndarray]
 
@@ -66,3 +70,26 @@ CLUSTERS: dict[str, Callable[..., Clusters]] = {
     "origins": origins,
     "behaviours": behaviours,
 }
+
+
+def read_table(ledger: Ledger, stage: str, table: str, day: Day) -> pd.DataFrame:
+    """The rows of a published table; an empty one has its columns."""
+    manifest = ledger.require(stage, day)
+    uris = list(ledger.uris(manifest, table))
+    if not uris:
+        return pd.DataFrame(columns=[column.name for column in manifest.tables[table].columns])
+    return duckdb.sql(f"SELECT * FROM read_parquet({uris})").df()
+
+
+def assert_pairs(
+    point_of: np.ndarray, candidates: pd.DataFrame, distances: np.ndarray, threshold: float
+) -> None:
+    """The pairs of points are those of their first entities within the threshold, at their distance."""
+    points, first = np.unique(point_of, return_index=True)
+    assert np.array_equal(points, np.arange(len(points)))
+    between = distances[np.ix_(first, first)]
+    a, b = np.nonzero(np.triu(between <= threshold, k=1))
+    found = candidates.sort_values(["point_a", "point_b"])
+    assert np.array_equal(found["point_a"], a)
+    assert np.array_equal(found["point_b"], b)
+    np.testing.assert_allclose(found["distance"].astype(float), between[a, b], rtol=1e-9, atol=1e-6)

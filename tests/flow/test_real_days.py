@@ -12,10 +12,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.spatial.distance import cdist
-from sklearn.cluster import DBSCAN
-from sklearn.metrics.pairwise import haversine_distances
-from sklearn.preprocessing import StandardScaler
+from demo_clusters import CLUSTERS, assert_pairs, read_table
 
 from cluster_assets.domain.days import days_between, parse_day
 from cluster_assets.opening import open_backend
@@ -38,7 +35,6 @@ if TYPE_CHECKING:
     from cluster_assets.spec.features import Features
 
 TO_CLUSTERS = STAGES[: STAGE_NAMES.index("clusters") + 1]
-EARTH_RADIUS_M = 6_371_008.8
 
 
 @pytest.fixture(scope="module")
@@ -58,49 +54,13 @@ def events(real_data: Path) -> dict[str, pd.DataFrame]:
     return {str(day): rows for day, rows in frame.groupby(frame["event_time"].dt.date)}
 
 
-def attackers(rows: pd.DataFrame) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Entities in order, their distance matrix, the DBSCAN labels."""
-    port = rows["dst_port"].astype("Int64").astype("string")
-    token = rows["protocol"].str.cat(("/" + port).fillna(""))
-    shown = pd.crosstab(rows["src_ip"], token) > 0
-    shown = shown.sort_index()
-    distances = cdist(shown.to_numpy(), shown.to_numpy(), metric="jaccard")
-    labels = DBSCAN(eps=0.4, min_samples=5, metric="precomputed").fit(distances).labels_
-    return list(shown.index), distances, labels
-
-
-def origins(rows: pd.DataFrame) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """As `attackers`, places that are off the globe left out."""
-    places = rows.groupby("src_ip")[["latitude", "longitude"]].max().dropna().sort_index()
-    places = places[(places["latitude"].abs() <= 90) & (places["longitude"].abs() <= 180)]
-    radians = np.radians(places.to_numpy())
-    fitted = DBSCAN(
-        eps=50_000 / EARTH_RADIUS_M, min_samples=5, metric="haversine", algorithm="ball_tree"
-    ).fit(radians)
-    return list(places.index), haversine_distances(radians) * EARTH_RADIUS_M, fitted.labels_
-
-
-def behaviours(rows: pd.DataFrame) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """As `attackers`, on scaled aggregates."""
-    filled = rows.assign(src_port=rows["src_port"].fillna(0))
-    grouped = filled.groupby("src_ip").agg(
-        rows=("src_ip", "size"),
-        sensors=("sensor", "nunique"),
-        ports=("dst_port", "nunique"),
-        source=("src_port", "mean"),
-    )
-    scaled = StandardScaler().fit_transform(grouped.sort_index().to_numpy(dtype=float))
-    labels = DBSCAN(eps=0.3, min_samples=5, algorithm="kd_tree").fit(scaled).labels_
-    return sorted(grouped.index), cdist(scaled, scaled), labels
-
-
-CASES = {"attackers": (attackers, 0.4), "origins": (origins, 50_000), "behaviours": (behaviours, 0.3)}
+THRESHOLDS = {"attackers": 0.4, "origins": 50_000, "behaviours": 0.3}
 
 
 @pytest.mark.parametrize("step", [20, pytest.param(1, marks=pytest.mark.long)])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", THRESHOLDS)
 def test_every_day(name: str, step: int, backend: Backend, events: dict[str, pd.DataFrame]) -> None:
-    truth, threshold = CASES[name]
+    truth = CLUSTERS[name]
     spec = load_pipeline_named(name, (PACKAGED_DEFS,))
     ledger = Ledger(backend.store, backend.catalog, name)
     assert spec.last_day is not None
@@ -112,7 +72,7 @@ def test_every_day(name: str, step: int, backend: Backend, events: dict[str, pd.
         for stage in TO_CLUSTERS:  # what comes after the clusters has tests of its own
             run_day(stage, DayJob(spec, backend, ledger, day))
         tables = {
-            table: _read(ledger, stage, table, day)
+            table: read_table(ledger, stage, table, day)
             for stage, table in (
                 ("points", "members"),
                 ("candidates", "candidates"),
@@ -126,12 +86,12 @@ def test_every_day(name: str, step: int, backend: Backend, events: dict[str, pd.
         clusters = tables["clusters"].sort_values("entity")
         assert clusters["entity"].tolist() == entities, day
         assert np.array_equal(clusters["cluster"], labels), day
-        _check_pairs(clusters["point_id"].to_numpy(), tables["candidates"], distances, threshold)
+        assert_pairs(clusters["point_id"].to_numpy(), tables["candidates"], distances, THRESHOLDS[name])
         clustered += int(labels.max() + 1)
     assert clustered > len(chosen), "the real days hold clusters; finding none would prove nothing"
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", THRESHOLDS)
 def test_the_whole_way(name: str, backend: Backend, events: dict[str, pd.DataFrame]) -> None:
     """Two days through all stages: lineage and profiles cover exactly the published clusters.
 
@@ -144,12 +104,12 @@ def test_the_whole_way(name: str, backend: Backend, events: dict[str, pd.DataFra
         job = DayJob(spec, backend, ledger, day)
         results = {stage.name: run_day(stage, job) for stage in stages_of(spec)}
         assert all(check.passed for result in results.values() for check in result.checks if check.blocking)
-        _, _, labels = CASES[name][0](events[day.key])
+        _, _, labels = CLUSTERS[name](events[day.key])
         numbers = sorted(set(labels.tolist()) - {-1})
         assert numbers, "a day without clusters would prove nothing"
         sizes = pd.Series(labels).value_counts()[numbers].tolist()
         lineage, profiles = (
-            _read(ledger, stage, stage, day).query("cluster >= 0").sort_values("cluster")
+            read_table(ledger, stage, stage, day).query("cluster >= 0").sort_values("cluster")
             for stage in ("lineage", "profiles")
         )
         for told in (lineage, profiles):
@@ -163,7 +123,7 @@ def test_the_whole_way(name: str, backend: Backend, events: dict[str, pd.DataFra
         served = PublishedIndexes(backend.store, backend.catalog).open_day(name, day.key)
         asked = _items(spec.features, events[day.key])
         found = dict(zip(asked, served.classify(list(asked.values())), strict=True))
-        entities = CASES[name][0](events[day.key])[0]
+        entities = CLUSTERS[name](events[day.key])[0]
         assert [found[entity].cluster for entity in entities] == labels.tolist()
         assert [served.entity(entity).cluster for entity in entities] == labels.tolist()  # type: ignore[union-attr]
     assert set(lineage["event"]) - {"born"}, "some clusters of the first day hold on"
@@ -189,28 +149,6 @@ def _items(features: Features, rows: pd.DataFrame) -> dict[str, Item]:
     return {entity: Item(vector=tuple(values)) for entity, *values in found}
 
 
-def _read(ledger: Ledger, stage: str, table: str, day: object) -> pd.DataFrame:
-    manifest = ledger.require(stage, day)  # type: ignore[arg-type]
-    uris = list(ledger.uris(manifest, table))
-    if not uris:
-        return pd.DataFrame(columns=[column.name for column in manifest.tables[table].columns])
-    return duckdb.sql(f"SELECT * FROM read_parquet({uris})").df()
-
-
-def _check_pairs(
-    point_of: np.ndarray, candidates: pd.DataFrame, distances: np.ndarray, threshold: float
-) -> None:
-    """The pairs of points are those of their first entities within the threshold, at their distance."""
-    points, first = np.unique(point_of, return_index=True)
-    assert np.array_equal(points, np.arange(len(points)))
-    between = distances[np.ix_(first, first)]
-    a, b = np.nonzero(np.triu(between <= threshold, k=1))
-    found = candidates.sort_values(["point_a", "point_b"])
-    assert np.array_equal(found["point_a"], a)
-    assert np.array_equal(found["point_b"], b)
-    np.testing.assert_allclose(found["distance"].astype(float), between[a, b], rtol=1e-9, atol=1e-6)
-
-
 def test_a_window_of_real_days_puts_more_addresses_into_clusters(
     backend: Backend, events: dict[str, pd.DataFrame]
 ) -> None:
@@ -226,10 +164,10 @@ def test_a_window_of_real_days_puts_more_addresses_into_clusters(
     found = duckdb.sql(f"SELECT entity, cluster FROM read_parquet({uris}) ORDER BY entity").df()
 
     week = pd.concat([events[each.key] for each in spec.window_of(day)])
-    entities, _, labels = attackers(week)
+    entities, _, labels = CLUSTERS["attackers"](week)
     assert found["entity"].tolist() == entities
     assert found["cluster"].tolist() == labels.tolist()
 
-    alone, _, day_labels = attackers(events[day.key])
+    alone, _, day_labels = CLUSTERS["attackers"](events[day.key])
     seen = found["entity"].isin(alone)
     assert (found.loc[seen, "cluster"] >= 0).mean() > (day_labels >= 0).mean()

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 GRID = SettingGrid((1.0, 2.0, 3.0), (5,), True)
 
 
-def setting(threshold: float, noise: int, largest: int, agreement: float | None) -> SettingFound:
+def setting(
+    threshold: float, noise: int, largest: int, agreement: float | None, min_samples: int = 5
+) -> SettingFound:
     return SettingFound(
         threshold=threshold,
-        min_samples=5,
+        min_samples=min_samples,
         clusters=4,
         noise=noise,
         single=0,
@@ -52,6 +54,18 @@ def test_the_configured_setting_is_kept_if_it_is_close_or_nothing_qualifies() ->
     assert chosen.reason.startswith("keep the configured setting: ")
     nothing = suggest([setting(one, 0, 90, 1.0) for one in GRID.thresholds], GRID, (2.0, 5))
     assert (nothing.threshold, nothing.changes, nothing.score) == (2.0, False, None)
+
+
+def test_min_samples_changes_only_for_a_better_score() -> None:
+    grid = SettingGrid((1.0, 2.0), (3, 5), True)
+    poor = [setting(1.0, 60, 10, None, 3), setting(1.0, 60, 10, None, 5)]
+    near = [*poor, setting(2.0, 19, 30, 1.0, 3), setting(2.0, 20, 30, 1.0, 5)]
+    chosen = suggest(near, grid, (1.0, 5))
+    assert (chosen.threshold, chosen.min_samples) == (2.0, 5)
+    assert ": score 0.640; the best score, 0.648, is close; that of the configured" in chosen.reason
+    far = [*poor, setting(2.0, 15, 30, 1.0, 3), setting(2.0, 20, 30, 1.0, 5)]
+    chosen = suggest(far, grid, (1.0, 5))
+    assert (chosen.threshold, chosen.min_samples) == (2.0, 3)
 
 
 def test_numbers_change_in_place_or_not_at_all(tmp_path: Path) -> None:

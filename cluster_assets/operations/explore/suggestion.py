@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _Number = TypeVar("_Number", int, float)
 _FEWEST_CLUSTERS = 2
 _LARGEST_SHARE = 0.5
-# The configured setting is kept if it is about as good as the best one.
+# The score is a rule of thumb, so scores this near to the best one count as equal, and the YAML decides.
 _CLOSE = 0.02
 _TOLD = 0.0005
 
@@ -28,8 +28,9 @@ def suggest(settings: Sequence[SettingFound], grid: SettingGrid, configured: tup
     A setting qualifies with at least two clusters of which none has more than half of all entities. Its
     score is the product of three numbers: its stability, which is the mean adjusted Rand index with its
     neighbours in the grid and with the day before; the share of entities in clusters; and the sampled
-    silhouette, moved from -1..1 to 0..1. Ties go to the smaller threshold and `min_samples`. If the
-    configured setting is close to the best score, it is kept.
+    silhouette, moved from -1..1 to 0..1. Of the settings close to the best score, the configured one is kept;
+    else the best one with the configured `min_samples` is taken, if there is one. Ties go to the smaller
+    threshold and `min_samples`.
 
     Args:
         settings: All settings.
@@ -48,13 +49,12 @@ def suggest(settings: Sequence[SettingFound], grid: SettingGrid, configured: tup
             f"{_LARGEST_SHARE:.0%} of the entities; the configured setting is kept"
         )
         return Suggestion(*configured, reason=reason, changes=False)
-    best = max(scores, key=lambda key: (scores[key], -key[0], -key[1]))
-    is_close = configured in scores and scores[configured] >= scores[best] - _CLOSE
-    chosen = configured if is_close else best
+    best = max(scores.values())
+    close = {key: score for key, score in scores.items() if score >= best - _CLOSE}
+    chosen = configured if configured in close else _best_of(close, configured[1])
     reason = _describe(by_key[chosen], _stability(chosen, by_key, grid) or 0.0)
+    better = "" if best - scores[chosen] < _TOLD else f"; the best score, {best:.3f}, is close"
     if chosen == configured:
-        is_best = scores[best] - scores[chosen] < _TOLD
-        better = "" if is_best else f"; the best score, {scores[best]:.3f}, is close"
         reason = f"keep the configured setting: {reason}: score {scores[chosen]:.3f}{better}"
     else:
         compared = (
@@ -62,8 +62,14 @@ def suggest(settings: Sequence[SettingFound], grid: SettingGrid, configured: tup
             if configured in scores
             else "the configured setting has one dominant cluster, or fewer than two"
         )
-        reason = f"{reason}: score {scores[chosen]:.3f}; {compared}"
+        reason = f"{reason}: score {scores[chosen]:.3f}{better}; {compared}"
     return Suggestion(*chosen, reason=reason, changes=chosen != configured, score=round(scores[chosen], 6))
+
+
+def _best_of(scores: Mapping[tuple[float, int], float], min_samples: int) -> tuple[float, int]:
+    """Return the setting with the best score, of those with this `min_samples` if there are any."""
+    same = [key for key in scores if key[1] == min_samples]
+    return max(same or scores, key=lambda key: (scores[key], -key[0], -key[1]))
 
 
 def _qualifies(one: SettingFound) -> bool:

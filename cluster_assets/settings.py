@@ -146,6 +146,13 @@ class Settings(BaseSettings):
         description="Seconds after which a query is stopped; above 1,800 it needs a higher quota "
         "of DML query timeout",
     )
+    aws_small_read_mb: float = Field(
+        2,
+        ge=0,
+        le=64,
+        description="Questions about at most this many MB of a pipeline's tables are answered from copies, "
+        "without Athena; 0 asks Athena always",
+    )
     aws_results_uri: str | None = Field(
         None,
         pattern=r"s3://.+",

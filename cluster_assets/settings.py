@@ -150,8 +150,8 @@ class Settings(BaseSettings):
         2,
         ge=0,
         le=64,
-        description="Questions about at most this many MB of a pipeline's tables are answered from copies, "
-        "without Athena; 0 asks Athena always",
+        description="Questions about at most this many MB of a pipeline's tables, and tables of clusters "
+        "made from them, need no Athena; 0 leaves all to Athena",
     )
     aws_results_uri: str | None = Field(
         None,

@@ -32,7 +32,7 @@ class AthenaConfig:
         quota_seconds: How long a query waits for its start while the account's quota of running queries is
             used up.
         longest_poll_s: Longest pause between polls of a query.
-        small_read_bytes: Largest size of the tables of a question that this process answers itself, see
+        small_read_bytes: Largest size of the tables of a statement that this process runs itself, see
             `SmallReads`; 0 leaves all to Athena.
         parallel: Maximum number of Parquet footers read concurrently.
         patience: For throttling and transient faults, per call and per statement.

@@ -91,7 +91,7 @@ class AthenaEngine(FileEngine):
         self._catalog = GlueCatalog(self._clients.glue, self._files, config)
         self._relations = AthenaRelations(self._files, self._footers, config)
         self._scratch = AthenaScratch(self._clients.glue, config)
-        self._small_reads = SmallReads(self._files, config.small_read_bytes, config.parallel)
+        self._small_reads = SmallReads(self._files, config)
 
     def close(self) -> None:
         """Close the connections."""
@@ -171,11 +171,18 @@ class AthenaEngine(FileEngine):
     ) -> UnloadResult:
         """Write the rows of a query as unsorted zstd Parquet files; see `ports.SqlEngine`.
 
+        A table of clusters whose inputs are small is written by this process, as one sorted file.
+
         A failed write may leave files, so each retry uses its own folder, `prefix/retry-1/`. Only files in
         Athena's manifest of the successful attempt count.
         """
         split_uri(prefix_uri)
         used = used_relations(statement, sources_of(statement), relations)
+        written = (
+            self._small_reads.unload(statement, used, table, prefix_uri) if table.is_of_clusters else None
+        )
+        if written is not None:
+            return written
         return interruptibly(lambda stop: self._unload((statement, used), table, prefix_uri, stop))
 
     def scratch(self, prefix_uri: str) -> AbstractContextManager[Scratch]:

@@ -101,6 +101,14 @@ class S3Files:
 
         return persistently(get, self._patience, stop, place=uri)
 
+    def write(self, uri: str, body: bytes, stop: threading.Event, kms_key: str | None = None) -> None:
+        """Store a small object with its SHA-256, which S3 verifies and keeps."""
+        bucket, key = split_uri(uri)
+        request = {"Bucket": bucket, "Key": key, "Body": body, "ChecksumAlgorithm": "SHA256"}
+        if kms_key is not None:
+            request |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key}
+        persistently(lambda _: self._s3.put_object(**request), self._patience, stop, place=uri)
+
     def delete(self, uris: Iterable[str], stop: threading.Event) -> None:
         """Remove objects; a missing object is not an error."""
         by_bucket: dict[str, list[str]] = {}

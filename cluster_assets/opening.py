@@ -13,6 +13,7 @@ from cluster_assets.backends.local.worker import LocalLambda, LocalLambdaConfig
 from cluster_assets.backends.ports import Backend
 from cluster_assets.backends.row_counts import LocalRowCounter
 from cluster_assets.backends.storage import aws_account, open_aws_storage, open_storage
+from cluster_assets.domain.costs import MEGABYTE
 from cluster_assets.domain.errors import SpecError
 from cluster_assets.project import CODE_ROOT, PROJECT_ROOT
 
@@ -109,6 +110,7 @@ def open_athena(settings: Settings, account: AwsAccount | None = None) -> Athena
     config = AthenaConfig(
         work_group=settings.aws_workgroup,
         query_seconds=settings.aws_query_seconds,
+        small_read_bytes=int(settings.aws_small_read_mb * MEGABYTE),
         results_uri=settings.aws_results_uri,
         results_owner=settings.aws_bucket_owner,
         kms_key=settings.aws_kms_key,

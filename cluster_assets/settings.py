@@ -146,6 +146,13 @@ class Settings(BaseSettings):
         description="Seconds after which a query is stopped; above 1,800 it needs a higher quota "
         "of DML query timeout",
     )
+    aws_small_read_mb: float = Field(
+        2,
+        ge=0,
+        le=64,
+        description="Questions about at most this many MB of a pipeline's tables, and tables of clusters "
+        "made from them, need no Athena; 0 leaves all to Athena",
+    )
     aws_results_uri: str | None = Field(
         None,
         pattern=r"s3://.+",

@@ -94,6 +94,7 @@ class Statistics:
         queue_seconds: Seconds it waited in the queue of a shared engine.
         engine_seconds: Seconds a shared engine worked on it.
         billed_bytes: Bytes billed, with the provider's rounding; 0 if the engine is free.
+        queries: Queries of the engine; 0 if the answer took none.
     """
 
     seconds: float
@@ -101,6 +102,7 @@ class Statistics:
     queue_seconds: float = 0.0
     engine_seconds: float = 0.0
     billed_bytes: int = 0
+    queries: int = 1
 
 
 @dataclass(frozen=True, slots=True)

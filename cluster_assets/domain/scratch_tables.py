@@ -48,7 +48,10 @@ BIN_PAIRS = TableContract(
 # Scratch of `lineage`: what the clusters of a day have in common with those of earlier days.
 _TWO_CLUSTERS = {"days_back": "bigint", "previous_cluster": "bigint", "cluster": "bigint"}
 SHARED_ENTITIES = scratch_table(
-    "shared_entities", {"day": "varchar", **_TWO_CLUSTERS, "shared": "bigint"}, sort_by=tuple(_TWO_CLUSTERS)
+    "shared_entities",
+    {"day": "varchar", **_TWO_CLUSTERS, "shared": "bigint"},
+    sort_by=tuple(_TWO_CLUSTERS),
+    is_of_clusters=True,
 )
 SHARED_FEATURES = scratch_table(
     "shared_features", {**_TWO_CLUSTERS, "similarity": "double"}, sort_by=tuple(_TWO_CLUSTERS)
@@ -70,6 +73,7 @@ CLUSTER_PAIRS = scratch_table(
         "evidence": "varchar",
     },
     sort_by=("cluster", "previous_day", "previous_cluster"),
+    is_of_clusters=True,
 )
 # Scratch of `profiles`: what the worker measured.
 MEDOIDS = scratch_table(

@@ -39,6 +39,8 @@ class TableContract:
             the column itself.
         description: What one row means, and when the table exists.
         is_exported: Whether users export it; the other tables serve checks and later stages.
+        is_of_clusters: Whether its rows are clusters or pairs of them, and filling it takes no search. An
+            engine may fill it in this process if its inputs are small.
     """
 
     name: str
@@ -47,10 +49,16 @@ class TableContract:
     partitioned_by: str | None = None
     description: str = ""
     is_exported: bool = True
+    is_of_clusters: bool = False
 
 
 def scratch_table(
-    name: str, columns: Mapping[str, str], *, sort_by: tuple[str, ...] = (), partitioned_by: str | None = None
+    name: str,
+    columns: Mapping[str, str],
+    *,
+    sort_by: tuple[str, ...] = (),
+    partitioned_by: str | None = None,
+    is_of_clusters: bool = False,
 ) -> TableContract:
     """Return the contract of a table that a stage writes for its own next step only.
 
@@ -59,9 +67,10 @@ def scratch_table(
         columns: The Athena type of each column.
         sort_by: Columns that order the rows; none if no statement needs an order.
         partitioned_by: As in `TableContract`.
+        is_of_clusters: As in `TableContract`.
     """
     made = tuple(Column(column, kind) for column, kind in columns.items())
-    return TableContract(name, made, sort_by, partitioned_by)
+    return TableContract(name, made, sort_by, partitioned_by, is_of_clusters=is_of_clusters)
 
 
 POINT_ID = Column("point_id", "bigint", "Number of the point in `points`, dense from 0")
@@ -243,6 +252,7 @@ LINEAGE = TableContract(
     sort_by=("stable_id",),
     description="One row for each cluster of the day, and one for each cluster of the previous day whose id "
     "ends. Noise has no row.",
+    is_of_clusters=True,
 )
 OVERLAPS = TableContract(
     "overlaps",
@@ -267,6 +277,7 @@ OVERLAPS = TableContract(
     ),
     sort_by=("cluster", "previous_day", "previous_cluster"),
     description="One row for each pair of a cluster and an earlier cluster that share an entity or are one.",
+    is_of_clusters=True,
 )
 KNOWN = TableContract(
     "known",
@@ -280,6 +291,7 @@ KNOWN = TableContract(
     sort_by=("stable_id",),
     description="One row for each id that lives or may reappear: all that the lineage of the next day needs.",
     is_exported=False,
+    is_of_clusters=True,
 )
 PROFILES = TableContract(
     "profiles",
@@ -327,6 +339,7 @@ PROFILES = TableContract(
     ),
     sort_by=("cluster",),
     description="One row for each cluster of the day, and one for noise.",
+    is_of_clusters=True,
 )
 NAMES = TableContract(
     "names",
@@ -340,6 +353,7 @@ NAMES = TableContract(
     sort_by=("stable_id",),
     description="One row for each id that lives or may reappear: all that the names of the next day need.",
     is_exported=False,
+    is_of_clusters=True,
 )
 CLUSTER_FEATURES = TableContract(
     "cluster_features",

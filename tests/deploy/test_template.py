@@ -90,6 +90,7 @@ def test_outputs_are_settings() -> None:
         "CLUSTER_AWS_ENDPOINT_URL",  # for emulators
         "CLUSTER_AWS_QUERY_SECONDS",  # a limit, which has a default
         "CLUSTER_AWS_RESULTS_URI",  # the workgroup says so
+        "CLUSTER_AWS_SMALL_READ_MB",  # a limit too
     }
 
 

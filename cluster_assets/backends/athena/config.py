@@ -32,6 +32,8 @@ class AthenaConfig:
         quota_seconds: How long a query waits for its start while the account's quota of running queries is
             used up.
         longest_poll_s: Longest pause between polls of a query.
+        small_read_bytes: Largest size of the tables of a statement that this process runs itself, see
+            `SmallReads`; 0 leaves all to Athena.
         parallel: Maximum number of Parquet footers read concurrently.
         patience: For throttling and transient faults, per call and per statement.
     """
@@ -46,6 +48,7 @@ class AthenaConfig:
     query_seconds: float = 1800.0
     quota_seconds: float = 1800.0
     longest_poll_s: float = 2.0
+    small_read_bytes: int = 0
     parallel: int = 16
     patience: Patience = field(default_factory=Patience)
 

@@ -22,10 +22,13 @@ from cluster_assets.backends.athena.queries import (
 )
 from cluster_assets.backends.athena.relations import AthenaRelations
 from cluster_assets.backends.athena.scratch import AthenaScratch
+from cluster_assets.backends.athena.small_reads import SmallReads
 from cluster_assets.backends.athena.sql import (
     athena_text,
+    cast_columns,
     described_text,
     mentioned_columns,
+    same_columns,
     table_item,
     unload_text,
 )
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from contextlib import AbstractContextManager
 
+    import sqlglot.expressions as exp
     from pyathena.model import AthenaQueryExecution
 
     from cluster_assets.backends.athena.config import AthenaClients
@@ -54,9 +58,10 @@ __all__ = ["AthenaConfig", "AthenaEngine"]
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """The text of a statement and the tables it needs."""
+    """The tree and text of a statement, and the tables it needs."""
 
     name: str
+    tree: exp.Query
     text: str
     tables: tuple[ScratchTable, ...]
 
@@ -86,9 +91,11 @@ class AthenaEngine(FileEngine):
         self._catalog = GlueCatalog(self._clients.glue, self._files, config)
         self._relations = AthenaRelations(self._files, self._footers, config)
         self._scratch = AthenaScratch(self._clients.glue, config)
+        self._small_reads = SmallReads(self._files, config)
 
     def close(self) -> None:
         """Close the connections."""
+        self._small_reads.close()
         self._clients.close()
 
     def describe_table(self, relation: TableRelation) -> tuple[Column, ...]:
@@ -132,8 +139,10 @@ class AthenaEngine(FileEngine):
         return interruptibly(lambda stop: self._relations.stored_rows(relation, stop))
 
     def fetch(self, statement: Statement, relations: Mapping[str, Relation]) -> QueryResult:
-        """Run a query and read its small result page by page; see `ports.SqlEngine`."""
+        """Answer from small tables in this process, or run a query; see `ports.SqlEngine`."""
         used = used_relations(statement, sources_of(statement), relations)
+        if (answer := self._small_reads.fetch(statement, used)) is not None:
+            return answer
         return interruptibly(lambda stop: self._fetch(statement, used, stop))
 
     def write(
@@ -162,11 +171,18 @@ class AthenaEngine(FileEngine):
     ) -> UnloadResult:
         """Write the rows of a query as unsorted zstd Parquet files; see `ports.SqlEngine`.
 
+        A table of clusters whose inputs are small is written by this process, as one sorted file.
+
         A failed write may leave files, so each retry uses its own folder, `prefix/retry-1/`. Only files in
         Athena's manifest of the successful attempt count.
         """
         split_uri(prefix_uri)
         used = used_relations(statement, sources_of(statement), relations)
+        written = (
+            self._small_reads.unload(statement, used, table, prefix_uri) if table.is_of_clusters else None
+        )
+        if written is not None:
+            return written
         return interruptibly(lambda stop: self._unload((statement, used), table, prefix_uri, stop))
 
     def scratch(self, prefix_uri: str) -> AbstractContextManager[Scratch]:
@@ -180,6 +196,7 @@ class AthenaEngine(FileEngine):
     def _fetch(
         self, statement: Statement, used: Mapping[str, Relation], stop: threading.Event
     ) -> QueryResult:
+        """Run a query and read its small result page by page."""
         started = time.perf_counter()
         prepared = self._prepare(statement, used, uuid.uuid4().hex, stop)
         try:
@@ -250,7 +267,7 @@ class AthenaEngine(FileEngine):
         text = athena_text(statement, {name: one.item for name, one in placed.items()})
         check_length(statement.name, text)
         tables = {one.table.name: one.table for one in placed.values() if one.table is not None}
-        return _Prepared(statement.name, text, tuple(tables.values()))
+        return _Prepared(statement.name, statement.tree, text, tuple(tables.values()))
 
     def _written(
         self,
@@ -278,7 +295,14 @@ class AthenaEngine(FileEngine):
             raise
 
     def _check_described(self, prepared: _Prepared, table: TableContract, stop: threading.Event) -> None:
-        """If no file was written, check the columns that Athena reports, without element types of arrays."""
+        """If no file was written, check the columns of the query.
+
+        If it casts each of them, they are known. Else Athena reports them, without element types of arrays.
+        """
+        if (cast := cast_columns(prepared.tree)) is not None:
+            if not same_columns(cast, table.columns):
+                raise other_columns(prepared.name, table.name, cast, table.columns)
+            return
         text = described_text(prepared.text)
         query = Query(prepared.name, text, token_of(text, uuid.uuid4().hex))
         execution = persistently(

@@ -88,13 +88,26 @@ class S3Files:
 
     def lines(self, uri: str, stop: threading.Event) -> tuple[str, ...]:
         """Return the lines of a small text object, such as the manifest of an UNLOAD."""
+        text = str(self.read(uri, stop), "utf-8")
+        return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+    def read(self, uri: str, stop: threading.Event) -> bytes:
+        """Return the bytes of a small object."""
         bucket, key = split_uri(uri)
 
-        def read(_: int) -> str:
-            return str(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read(), "utf-8")
+        def get(_: int) -> bytes:
+            body: bytes = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+            return body
 
-        text = persistently(read, self._patience, stop, place=uri)
-        return tuple(line.strip() for line in text.splitlines() if line.strip())
+        return persistently(get, self._patience, stop, place=uri)
+
+    def write(self, uri: str, body: bytes, stop: threading.Event, kms_key: str | None = None) -> None:
+        """Store a small object with its SHA-256, which S3 verifies and keeps."""
+        bucket, key = split_uri(uri)
+        request = {"Bucket": bucket, "Key": key, "Body": body, "ChecksumAlgorithm": "SHA256"}
+        if kms_key is not None:
+            request |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key}
+        persistently(lambda _: self._s3.put_object(**request), self._patience, stop, place=uri)
 
     def delete(self, uris: Iterable[str], stop: threading.Event) -> None:
         """Remove objects; a missing object is not an error."""

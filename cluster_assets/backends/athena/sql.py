@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import sqlglot.expressions as exp
 
-from cluster_assets.backends.sql_base import printed, substituted
+from cluster_assets.backends.sql_base import athena_kind, printed, substituted
+from cluster_assets.domain.tables import Column
 from cluster_assets.spec.expressions import DIALECT
 
 if TYPE_CHECKING:
@@ -50,6 +51,33 @@ def unload_text(query: str, prefix_uri: str, partitioned_by: str | None = None) 
 def described_text(query: str) -> str:
     """Return the text that returns a query's columns without reading data."""
     return f"SELECT * FROM ({query}) AS described LIMIT 0"
+
+
+def cast_columns(tree: exp.Query) -> tuple[Column, ...] | None:
+    """Return the columns of a query that casts each of them; None if it casts some only.
+
+    >>> from sqlglot import parse_one
+    >>> found = cast_columns(parse_one("SELECT CAST(a AS ARRAY(VARCHAR)) AS a, CAST(b AS BIGINT) AS b"))
+    >>> [(column.name, column.type) for column in found]
+    [('a', 'array(varchar)'), ('b', 'bigint')]
+    >>> cast_columns(parse_one("SELECT CAST(a AS BIGINT) AS a, b")) is None
+    True
+    """
+    found = []
+    for shown in tree.selects:
+        value = shown.unalias()
+        if type(value) is not exp.Cast:
+            return None
+        found.append(Column(shown.alias_or_name, value.to.sql(DIALECT).lower()))
+    return tuple(found)
+
+
+def same_columns(some: Iterable[Column], others: Iterable[Column]) -> bool:
+    """Whether columns have the same names and types, however the types are spelled."""
+    one, other = (
+        [(column.name, athena_kind(column.type)) for column in columns] for columns in (some, others)
+    )
+    return one == other
 
 
 def mentioned_columns(statement: Statement) -> frozenset[str] | None:

@@ -104,6 +104,8 @@ class SqlSession:
             yield fill
 
     def _note(self, statistics: Statistics) -> None:
+        if not statistics.queries:
+            return
         self.meter.add_query(
             statistics.billed_bytes,
             bytes_scanned=statistics.bytes_scanned,

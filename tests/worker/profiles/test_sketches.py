@@ -11,16 +11,11 @@ from component_days import COLUMNS, Table
 from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import cophenet, linkage
-from scipy.optimize import brentq
 from scipy.spatial.distance import pdist, squareform
-from scipy.special import softmax
-from scipy.stats import entropy
-from sklearn.manifold import TSNE
-from threadpoolctl import threadpool_limits
 
 from lambda_worker.contract.sketches import SketchEvent, SketchReply
 from lambda_worker.handler import handler
-from lambda_worker.profiles.layout import lay_out, neighbourhoods, principal_coordinates
+from lambda_worker.profiles.layout import principal_coordinates
 from lambda_worker.profiles.sketches import count_distances
 
 if TYPE_CHECKING:
@@ -132,50 +127,6 @@ def test_a_layout_keeps_neighbours_together(tmp_path: Path) -> None:
     cluster = np.array([point.cluster for point in reply.points])
     distance = squareform(pdist(places)) + np.diag(np.full(120, np.inf))
     assert (cluster[distance.argmin(axis=1)] == cluster).all()
-
-
-def nearness(matrix: Any, neighbours: float) -> Any:
-    """Gaussians whose perplexity is a number of neighbours, each found by Brent's method."""
-    wanted = np.zeros_like(matrix)
-    for row, squares in enumerate((matrix / matrix.max()) ** 2):
-        others = np.delete(squares, row)
-
-        def excess(width: float, others: Any = others) -> float:
-            return float(entropy(softmax(-others * np.exp(width))) - np.log(neighbours))
-
-        wanted[row, np.arange(len(matrix)) != row] = softmax(-others * np.exp(brentq(excess, -20, 40)))
-    return (wanted + wanted.T) / (2 * len(matrix))
-
-
-def divergence(wanted: Any, places: Any) -> float:
-    """What t-SNE minimizes."""
-    near = 1 / (1 + squareform(pdist(places, "sqeuclidean")))
-    np.fill_diagonal(near, 0.0)
-    pairs = wanted > 0
-    return float((wanted[pairs] * np.log(wanted[pairs] / (near / near.sum())[pairs])).sum())
-
-
-@pytest.mark.parametrize(("points", "neighbours"), [(60, 59 / 3), (250, 30.0)])
-@pytest.mark.parametrize("shape", ["groups", "even", "heavy", "equal"])
-def test_a_layout_is_as_good_as_that_of_scikit_learn(shape: str, points: int, neighbours: float) -> None:
-    rng = np.random.default_rng(2)
-    rows = {
-        "groups": rng.normal(0, 0.3, (points, 4)) + 9 * rng.integers(0, 5, (points, 1)),
-        "even": rng.random((points, 4)),
-        "heavy": rng.lognormal(0, 3, (points, 4)),
-        "equal": np.repeat(rng.random((points // 3, 4)), 3, axis=0),
-    }[shape]
-    matrix = squareform(pdist(rows))
-    start = principal_coordinates(matrix)
-    model = TSNE(
-        metric="precomputed", init=start / start.std() * 1e-4, perplexity=neighbours, max_iter=300,
-        random_state=0,
-    )  # fmt: skip
-    wanted = nearness(matrix, neighbours)
-    np.testing.assert_allclose(neighbourhoods(matrix, neighbours), wanted, rtol=1e-3, atol=1e-9)
-    with threadpool_limits(limits=1):
-        theirs = divergence(wanted, model.fit_transform(matrix.copy()))
-    assert divergence(wanted, lay_out(matrix)) <= theirs * 1.05
 
 
 @pytest.mark.parametrize("points", [0, 1, 2, 5])

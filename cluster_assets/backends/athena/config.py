@@ -21,7 +21,8 @@ class AthenaConfig:
     Attributes:
         work_group: The workgroup; its limits and result location apply.
         results_uri: `s3://` folder for results, if the workgroup has none.
-        results_owner: Account that must own the bucket of `results_uri`.
+        results_owner: Account that must own the bucket of `results_uri`, and that of files which this process
+            writes.
         kms_key: KMS key for results and UNLOAD; None uses the defaults of workgroup and bucket. A workgroup
             that enforces its settings uses its own key.
         database: Default Glue database of table names.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from cluster_assets.backends.athena.config import AthenaConfig
     from cluster_assets.backends.athena.footers import Footer
     from cluster_assets.backends.patience import Patience
     from cluster_assets.domain.tables import TableContract
@@ -101,12 +102,14 @@ class S3Files:
 
         return persistently(get, self._patience, stop, place=uri)
 
-    def write(self, uri: str, body: bytes, stop: threading.Event, kms_key: str | None = None) -> None:
-        """Store a small object with its SHA-256, which S3 verifies and keeps."""
+    def write(self, uri: str, body: bytes, stop: threading.Event, config: AthenaConfig) -> None:
+        """Store a small object with its SHA-256, which S3 verifies and keeps, in the configured bucket."""
         bucket, key = split_uri(uri)
         request = {"Bucket": bucket, "Key": key, "Body": body, "ChecksumAlgorithm": "SHA256"}
-        if kms_key is not None:
-            request |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key}
+        if config.results_owner is not None:
+            request["ExpectedBucketOwner"] = config.results_owner
+        if config.kms_key is not None:
+            request |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": config.kms_key}
         persistently(lambda _: self._s3.put_object(**request), self._patience, stop, place=uri)
 
     def delete(self, uris: Iterable[str], stop: threading.Event) -> None:

@@ -111,7 +111,7 @@ class SmallReads:
 
     def _store(self, path: Path, uri: str) -> None:
         body = path.read_bytes()
-        interruptibly(lambda stop: self._files.write(uri, body, stop, self._config.kms_key))
+        interruptibly(lambda stop: self._files.write(uri, body, stop, self._config))
 
     @contextmanager
     def _near(self, statement: Statement, used: Mapping[str, Relation]) -> Iterator[_Near | None]:

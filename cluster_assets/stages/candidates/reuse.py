@@ -184,7 +184,7 @@ class ReusePlanner:
             raise _DeclinedError(f"the points of {day} were computed before the pipeline changed")
         pairs = candidates.tables["candidates"].rows
         if choice.executor == "blocks" and pairs > FILE_PAIRS:  # the worker would search again
-            raise _DeclinedError(f"{day} has {pairs:,} pairs, more than one file")
+            raise _DeclinedError(f"{day} has {counted(pairs, 'pair')}, more than one file")
         ledger.check_files(candidates)
         ledger.check_files(points)
         return _Former(day, ledger.relation(points, "points"), ledger.relation(candidates, "candidates"))

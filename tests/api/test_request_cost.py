@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import StringIO
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
@@ -10,11 +11,14 @@ from asking import InProcess, Request
 
 from cluster_assets.api.application import create_application
 from cluster_assets.api.config import ApiConfig
+from cluster_assets.api.observing import LOG, log_to
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from few_days import FewDays
 
-MOST_CALLS = {"classify": 62, "entity": 72}
+MOST_CALLS = {"classify": 125, "entity": 135}
 REQUESTS = {
     "classify": Request(
         "POST",
@@ -45,8 +49,18 @@ class Calls:
             self.names.append(frame.f_code.co_qualname)
 
 
+@pytest.fixture
+def log() -> Iterator[StringIO]:
+    """The log as a server writes it, whatever other tests set and pytest captures."""
+    handlers, propagate, level = LOG.handlers, LOG.propagate, LOG.level
+    log_to(stream := StringIO())
+    yield stream
+    LOG.handlers, LOG.propagate = handlers, propagate
+    LOG.setLevel(level)
+
+
 @pytest.mark.parametrize("operation", REQUESTS)
-def test_a_request_takes_few_calls(days: FewDays, operation: str) -> None:
+def test_a_request_takes_few_calls(days: FewDays, log: StringIO, operation: str) -> None:
     app = InProcess(create_application(days, ApiConfig(in_threads=False), has_emf=True))
     request = REQUESTS[operation]
     assert app.send(request).status == 200  # what is only done once is done now
@@ -55,4 +69,5 @@ def test_a_request_takes_few_calls(days: FewDays, operation: str) -> None:
     with pytest.raises(StopIteration) as answered, Calls() as calls:
         sending.send(None)
     assert answered.value.value.status == 200
+    assert log.getvalue().count("\n") == 2
     assert len(calls.names) <= MOST_CALLS[operation], calls.names
